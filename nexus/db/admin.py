@@ -1,0 +1,134 @@
+"""Setting a database up, upgrading it, and saying how it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from nexus.db import capabilities
+from nexus.db.engine import APP_ROLE, READER_ROLE, Database
+from nexus.errors import DatabaseError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a database stands."""
+
+    url: str
+    capabilities: capabilities.Capabilities
+    revision: str | None
+    head: str
+    loads: int
+    evaluations: int
+
+
+def upgrade(database: Database, revision: str = "head") -> None:
+    """Bring the schema to `revision`; upgrading twice is a no-op.
+
+    Raises
+    ------
+    DatabaseError
+        When the login lacks a right: with the SQL an administrator can run.
+    """
+    with database.owner() as connection:
+        _extension(connection)
+        _roles_possible(connection)
+        command.upgrade(_config(connection), revision)
+
+
+def downgrade(database: Database, revision: str) -> None:
+    """Take the schema down to `revision`; functions and views stay dropped until the next upgrade to head."""
+    with database.owner() as connection:
+        try:
+            command.downgrade(_config(connection), revision)
+        except DBAPIError as error:
+            raise DatabaseError(f"downgrade to {revision}: {str(error.orig).strip()}") from error
+
+
+def is_current(connection: Connection) -> bool:
+    """Whether the schema is at the head of the migrations."""
+    return MigrationContext.configure(connection).get_current_revision() == head()
+
+
+def head() -> str:
+    """The newest revision."""
+    return str(ScriptDirectory.from_config(_config(None)).get_current_head())
+
+
+def status(database: Database) -> Status:
+    """Ask the server for its tier, revision and size."""
+    with database.owner() as connection:
+        revision = MigrationContext.configure(connection).get_current_revision()
+        current = revision == head()
+        return Status(
+            database.url.render_as_string(),
+            capabilities.detect(connection),
+            revision,
+            head(),
+            int(connection.scalar(text("SELECT count(*) FROM loads")) or 0) if current else 0,
+            int(connection.scalar(text("SELECT count(*) FROM factor_evaluations")) or 0) if current else 0,
+        )
+
+
+def create_if_missing(database: Database) -> None:
+    """Create the database itself where the server has none of that name."""
+    name = database.url.database or "nexus"
+    with database.sibling("postgres").autocommit() as connection:
+        if not connection.scalar(text("SELECT EXISTS (SELECT FROM pg_database WHERE datname = :name)"), {"name": name}):
+            connection.execute(text(f'CREATE DATABASE "{name}"'))
+
+
+def drop(database: Database) -> None:
+    """Drop the database, closing what is connected to it."""
+    database.dispose()
+    with database.sibling("postgres").autocommit() as connection:
+        connection.execute(text(f'DROP DATABASE IF EXISTS "{database.url.database}" WITH (FORCE)'))
+
+
+def clone(database: Database, name: str) -> Database:
+    """Copy the whole database under `name`; needs that nobody else is connected to it.
+
+    Raises
+    ------
+    DatabaseError
+        When another session is connected: close it and try again.
+    """
+    database.dispose()
+    with database.sibling("postgres").autocommit() as connection:
+        try:
+            connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{database.url.database}"'))
+        except DBAPIError as error:
+            raise DatabaseError(
+                f"clone of {database.url.database}: {str(error.orig).strip()}; close other sessions and try again"
+            ) from error
+    return database.sibling(name)
+
+
+def _config(connection: Connection | None) -> Config:
+    config = Config(ROOT / "alembic.ini")
+    config.attributes["connection"] = connection
+    return config
+
+
+def _extension(connection: Connection) -> None:
+    if capabilities.usable_timescaledb(connection):
+        connection.execute(text("CREATE EXTENSION IF NOT EXISTS timescaledb"))
+
+
+def _roles_possible(connection: Connection) -> None:
+    may_create = connection.scalar(text("SELECT rolcreaterole OR rolsuper FROM pg_roles WHERE rolname = current_user"))
+    here = set(connection.scalars(text("SELECT rolname FROM pg_roles WHERE pg_has_role(oid, 'MEMBER')")))
+    missing = [role for role in (APP_ROLE, READER_ROLE) if role not in here]
+    if missing and not may_create:
+        user = connection.scalar(text("SELECT current_user"))
+        sql = " ".join(f"CREATE ROLE {role} NOLOGIN; GRANT {role} TO {user};" for role in missing)
+        raise DatabaseError(f"role {', '.join(missing)}: {user} may not create it; have an administrator run: {sql}")

@@ -1,0 +1,61 @@
+"""The tables, as SQLAlchemy Core sees them; the migrations are what made them."""
+
+from nexus.db.tables.base import metadata
+from nexus.db.tables.facts import (
+    benchmarks,
+    classifications,
+    corporate_actions,
+    events,
+    fundamentals,
+    prices,
+    relations,
+    symbols,
+    universe_members,
+)
+from nexus.db.tables.identity import entities, sessions
+from nexus.db.tables.ledger import canaries, factor_evaluations, hypotheses, ledger_blocks, sketches
+from nexus.db.tables.loads import ingest_runs, loads, rejected_rows, sources
+from nexus.db.tables.registry import signal_registry, signal_registry_history
+from nexus.db.tables.runs import factor_values, model_runs
+
+_FACTS = [
+    symbols,
+    classifications,
+    universe_members,
+    prices,
+    corporate_actions,
+    fundamentals,
+    events,
+    relations,
+    benchmarks,
+]
+FACTS = {table.name: table for table in _FACTS}
+
+__all__ = [
+    "FACTS",
+    "benchmarks",
+    "canaries",
+    "classifications",
+    "corporate_actions",
+    "entities",
+    "events",
+    "factor_evaluations",
+    "factor_values",
+    "fundamentals",
+    "hypotheses",
+    "ingest_runs",
+    "ledger_blocks",
+    "loads",
+    "metadata",
+    "model_runs",
+    "prices",
+    "rejected_rows",
+    "relations",
+    "sessions",
+    "signal_registry",
+    "signal_registry_history",
+    "sketches",
+    "sources",
+    "symbols",
+    "universe_members",
+]
