@@ -153,4 +153,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
-    op.execute(f"DROP TABLE {', '.join(FACTS)}")
+    for table in FACTS:  # one by one: TimescaleDB drops a hypertable only alone
+        op.execute(f"DROP TABLE {table}")

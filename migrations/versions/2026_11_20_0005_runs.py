@@ -64,4 +64,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
-    op.execute("DROP TABLE factor_values, model_runs")
+    op.execute("DROP TABLE factor_values")
+    op.execute("DROP TABLE model_runs")
