@@ -15,6 +15,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="NEXUS_", env_ignore_empty=True, extra="ignore")
 
     database_url: str | None = Field(None, description="PostgreSQL to use; unset: the embedded server under `home`")
+    database: str = Field("nexus", description="name of the database on the embedded server")
     home: Path = Field(Path.home() / ".nexus", description="embedded server, caches")
     data_dir: Path = Field(Path("data"), description="folder of the real pack")
     reports_dir: Path = Field(Path("reports"), description="where reports are written")

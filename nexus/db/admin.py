@@ -70,7 +70,7 @@ def status(database: Database) -> Status:
         revision = MigrationContext.configure(connection).get_current_revision()
         current = revision == head()
         return Status(
-            database.url.render_as_string(),
+            str(database),
             capabilities.detect(connection),
             revision,
             head(),

@@ -37,7 +37,9 @@ class Database:
     def configured(cls) -> Database:
         """The database of the settings: `NEXUS_DATABASE_URL`, else the embedded server, started if need be."""
         chosen = settings()
-        return cls.at(chosen.database_url or embedded.start(chosen.cluster_dir))
+        if chosen.database_url:
+            return cls.at(chosen.database_url)
+        return cls.at(embedded.start(chosen.cluster_dir)).sibling(chosen.database)
 
     @classmethod
     def at(cls, url: str | URL) -> Database:
@@ -57,6 +59,10 @@ class Database:
     def dsn(self) -> str:
         """The URL as libpq, psql and ADBC take it."""
         return self.url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+    def __str__(self) -> str:
+        """The URL without its password."""
+        return self.url.set(drivername="postgresql").render_as_string()
 
     @contextmanager
     def read(self) -> Iterator[Reading]:
@@ -98,7 +104,7 @@ class Database:
         try:
             connection = self._engine(role).connect()
         except (OperationalError, ProgrammingError) as error:
-            raise DatabaseError(f"database {self.url.render_as_string()}: {_cause(error)}") from error
+            raise DatabaseError(f"database {self}: {_cause(error)}") from error
         try:
             yield connection
         finally:

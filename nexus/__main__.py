@@ -1,0 +1,5 @@
+"""`python -m nexus`."""
+
+from nexus.cli import main
+
+main()
