@@ -26,8 +26,9 @@ def month_ends(sessions: Dates, last: np.datetime64) -> Dates:
     """
     days = increasing(sessions, "month_ends")
     months = days.astype("datetime64[M]")
-    ends = days[:-1][months[:-1] != months[1:]]
-    return ends[ends <= np.datetime64(last, "D")]
+    ends: Dates = days[:-1][months[:-1] != months[1:]]
+    over: Dates = ends[ends <= last]
+    return over
 
 
 def median_gap(sessions: Dates, dates: Dates) -> float:

@@ -17,7 +17,7 @@ def rank_ic(scores: Floats, forward: Floats) -> Floats:
     scores, forward : (n_dates, n_companies)
     Returns (n_dates,); NaN with fewer than 3 names or without variance in either.
     """
-    return rank_ic_many(scores, [forward])[0]
+    return _correlate(*row_order(scores), forward)
 
 
 def rank_ic_many(scores: Floats, forwards: Iterable[Floats]) -> Floats:

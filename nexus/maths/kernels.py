@@ -77,12 +77,12 @@ def _radix(
         for slot in range(p * BINS, (p + 1) * BINS):
             here = counts[slot]
             counts[slot] = total
-            total += here
+            total += int(here)
         down = shift + DIGIT * np.uint64(p)
         for i in range(n):
-            slot = p * BINS + np.int64(((keys[i] - low) >> down) & MASK)
-            to = counts[slot]
-            counts[slot] = to + 1
+            place = p * BINS + np.int64(((keys[i] - low) >> down) & MASK)
+            to = counts[place]
+            counts[place] = to + 1
             keys_too[to] = keys[i]
             tags_too[to] = tags[i]
         keys, keys_too = keys_too, keys
@@ -216,17 +216,17 @@ def _against(keys: Keys, ranks: Small, n: int) -> tuple[int, int]:
     products = 0
     ties = 0
     for i in range(n):
-        products += np.int64(ranks[i]) * (2 * i + 2)
+        products += int(ranks[i]) * (2 * i + 2)
     for i in range(1, n):
         ties += keys[i] == keys[i - 1]
     if ties == 0:
         return products, 2 * n * (n + 1) * (2 * n + 1) // 3
     squares = products = start = 0
     while start < n:
-        total = np.int64(ranks[start])
+        total = int(ranks[start])
         stop = start + 1
         while stop < n and keys[stop] == keys[start]:
-            total += ranks[stop]
+            total += int(ranks[stop])
             stop += 1
         products += total * (start + stop + 1)
         squares += (stop - start) * (start + stop + 1) ** 2

@@ -8,7 +8,7 @@ import numpy as np
 
 from nexus.maths import kernels
 from nexus.maths.regression import row_residuals
-from nexus.maths.types import Floats, Ints
+from nexus.maths.types import Bools, Floats, Ints
 
 
 class Moments(NamedTuple):
@@ -92,8 +92,8 @@ def tranches(values: Floats, overlap: int) -> Floats:
         raise ValueError(f"tranches: an overlap of {overlap} holds nothing; use calendar.overlap, which is at least 1")
     if overlap == 1:
         return values
-    there = np.isfinite(values)
-    exists = there.any(axis=1)
+    there: Bools = np.isfinite(values)
+    exists: Bools = np.any(there, axis=1)
     filled = np.where(there, values, 0.0)
     total, names = filled.copy(), there.astype(np.int64)
     complete = exists.copy()
@@ -104,6 +104,18 @@ def tranches(values: Floats, overlap: int) -> Floats:
     complete[: overlap - 1] = False
     known = complete[:, None] & (names > 0)
     return np.where(known, np.round(total / np.maximum(names, 1), 12), np.nan)
+
+
+def canonical_returns(scores: Floats, one_period_forward: Floats, overlap: int) -> Floats:
+    """Returns of the canonical portfolio: centred score ranks, dollar-neutral, gross 1, `overlap` tranches, no costs.
+
+    scores, one_period_forward : (n_dates, n_companies), as `ic.calendar_time_ic`
+    Returns (n_dates,); a name without a return earns 0; NaN until all tranches exist and where nobody has a return.
+    """
+    weights = tranches(canonical_weights(scores), overlap)
+    earned = np.where(np.isfinite(one_period_forward), one_period_forward, 0.0)
+    anybody = np.isfinite(one_period_forward).any(axis=1)
+    return np.where(anybody, (weights * earned).sum(axis=1), np.nan)
 
 
 def quantile_returns(scores: Floats, forward: Floats, quantiles: int = 5) -> Floats:

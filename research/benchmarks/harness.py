@@ -63,7 +63,7 @@ def peer_python(name: str) -> Path:
     if not (built.exists() and built.read_text() == wanted.read_text()):
         print(f"building the environment of {name} in {home} ...", flush=True)
         venv.create(home, clear=True, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", wanted], check=True)
+        subprocess.run([python, "-I", "-m", "pip", "install", "--quiet", "-r", wanted], check=True)
         built.write_text(wanted.read_text())
     return python
 
