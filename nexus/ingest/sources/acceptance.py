@@ -36,7 +36,8 @@ def known_at(stamps: pd.Series, filed: pd.Series) -> pd.Series:
 
 def next_day(days: pd.Series) -> pd.Series:
     """00:00 UTC of the day after each date: the rule for a date without a time."""
-    return (days + pd.Timedelta(days=1)).dt.tz_localize("UTC")
+    following: pd.Series = (days + pd.Timedelta(days=1)).dt.tz_localize("UTC")
+    return following
 
 
 def _open(new_york: pd.Series) -> pd.Series:

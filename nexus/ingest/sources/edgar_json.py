@@ -21,7 +21,7 @@ FILING = {
     "primaryDocDescription": "title",
 }
 FACT = ["taxonomy", "tag", "unit", "period_start", "period_end", "value", "filed", "form", "accession"]
-FACT_KEY = ["field", "unit", "period_start", "period_end", "accession"]
+FACT_KEY = ["unit", "period_start", "period_end", "accession"]
 
 
 def filings(pages: list[dict[str, list[Any]]]) -> pd.DataFrame:
@@ -96,5 +96,5 @@ def _fields(table: pd.DataFrame) -> pd.Series:
     own = table["taxonomy"] + ":" + table["tag"]
     mapped = own.map({tag: field for tag, (field, _) in FIELDS.items()})
     rank = own.map({tag: rank for tag, (_, rank) in FIELDS.items()})
-    best = rank.groupby([mapped.rename("field"), *(table[key] for key in FACT_KEY[1:])]).transform("min")
+    best = rank.groupby([mapped.rename("field"), *(table[key] for key in FACT_KEY)]).transform("min")
     return mapped.where(rank == best, own)
