@@ -1,0 +1,71 @@
+"""The label door: what happened after a day, from the newest vintages at the panel's as_of."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nexus.db.actions import DELISTING, SPLIT, on_one_basis, total_returns
+from nexus.db.market import Data
+from nexus.db.scatter import Floats
+from nexus.db.snapshot import Ints
+
+
+class Ahead:
+    """Realised prices of (n sessions, m companies): for labels only, never for scores."""
+
+    def __init__(self, data: Data, instant: int) -> None:
+        self._data, self._instant = data, instant
+        self._last = len(data.market.days) - 1
+        self._actions = data.actions.known(instant, np.iinfo(np.int64).max)
+
+    @cached_property
+    def close(self) -> Floats:
+        """(n, m) on one split basis; NaN no bar."""
+        return _frozen(on_one_basis(self._raw, 0, self._actions.only(SPLIT)))
+
+    @cached_property
+    def total_return(self) -> Floats:
+        """(n, m) simple return of each session with a bar since the bar before, dividends included; else NaN."""
+        nothing = np.full(len(self._data.companies), np.nan), np.full(len(self._data.companies), -1, dtype=np.int64)
+        paid = self._actions.paid()
+        return _frozen(total_returns(self._raw, 0, *nothing, paid.row, paid.column, paid.kind, paid.value))
+
+    @cached_property
+    def has_bar(self) -> NDArray[np.bool_]:
+        """(n, m)."""
+        there: NDArray[np.bool_] = ~np.isnan(self._raw)
+        there.flags.writeable = False
+        return there
+
+    @cached_property
+    def last_bar(self) -> Ints:
+        """(m,) row of each company's last bar; -1 none."""
+        there = self.has_bar
+        last = np.where(there.any(axis=0), self._last - there[::-1].argmax(axis=0), -1)
+        last.flags.writeable = False
+        return last
+
+    @cached_property
+    def market_last(self) -> int:
+        """Row of the last session on which any company has a bar; -1 none."""
+        return int(self.last_bar.max(initial=-1))
+
+    @cached_property
+    def delisting(self) -> Floats:
+        """(m,) return after the last price, as a fraction; NaN unknown."""
+        known = self._actions.only(DELISTING)
+        result = np.full(len(self._data.companies), np.nan)
+        result[known.column] = known.value
+        return _frozen(result)
+
+    @cached_property
+    def _raw(self) -> Floats:
+        return self._data.bars.window("close", 0, self._last, self._instant)
+
+
+def _frozen(array: Floats) -> Floats:
+    array.flags.writeable = False
+    return array

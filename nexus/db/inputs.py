@@ -1,0 +1,81 @@
+"""What a reader declares it reads: "prices.close", "fundamentals.net_income", "universe_members.SP500"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from nexus.db.tables import FACTS
+from nexus.errors import InputError
+
+PRICE_FIELDS = ("open", "high", "low", "close", "volume")
+
+# table -> the column whose values are named after the dot; None: the columns themselves are named
+_NAMED_BY: dict[str, str | None] = {
+    "prices": None,
+    "symbols": None,
+    "fundamentals": "field",
+    "benchmarks": "series",
+    "universe_members": "universe",
+    "events": "event_type",
+    "classifications": "scheme",
+}
+_COLUMNS = {"prices": PRICE_FIELDS, "symbols": ("ticker",)}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Declared inputs, checked and sorted."""
+
+    names: tuple[str, ...]
+
+    def of(self, table: str) -> tuple[str, ...]:
+        """What is read of `table`: ("close", "volume"); empty when nothing is."""
+        prefix = f"{table}."
+        return tuple(name.removeprefix(prefix) for name in self.names if name.startswith(prefix))
+
+    def require(self, table: str, name: str) -> None:
+        """Refuse to read what was not declared.
+
+        Raises
+        ------
+        InputError
+            Naming the missing declaration.
+        """
+        if f"{table}.{name}" not in self.names:
+            raise InputError(f'"{table}.{name}" is not among the declared inputs {list(self.names)}; declare it')
+
+
+def check_inputs(inputs: Iterable[str]) -> Inputs:
+    """Parse declared inputs against the tables, without a connection.
+
+    Raises
+    ------
+    InputError
+        For a table that is none, a column that a table lacks, or a name without a dot.
+    """
+    names = tuple(sorted(set(inputs)))
+    for declared in names:
+        table, dot, name = declared.partition(".")
+        if table not in _NAMED_BY:
+            raise InputError(f'input "{declared}": no readable table "{table}"; {_nearest(table, _NAMED_BY)}')
+        if not dot or not name:
+            raise InputError(f'input "{declared}": name what is read of it, as in "{table}.{_example(table)}"')
+        if table in _COLUMNS and name not in _COLUMNS[table]:
+            raise InputError(f'input "{declared}": {table} has no "{name}"; {_nearest(name, _COLUMNS[table])}')
+    return Inputs(names)
+
+
+def _example(table: str) -> str:
+    column = _NAMED_BY[table]
+    if column is None:
+        return _COLUMNS[table][-1]
+    assert column in FACTS[table].c
+    return f"<{column}>"
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    choices = list(known)
+    found = get_close_matches(word, choices, n=1)
+    return f'did you mean "{found[0]}"?' if found else f"there are {', '.join(choices)}"
