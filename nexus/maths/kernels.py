@@ -254,7 +254,6 @@ def correlate_rows(order: Small, counts_in: Small, values: Floats, out: Floats) 
         products, squares_too = _against(keys, ranks, n)
         centre = n * (n + 1) * (n + 1)
         if n >= 3 and squares > centre and squares_too > centre:
-            scale = np.sqrt(float(squares - centre)) * np.sqrt(float(squares_too - centre))
-            out[t] = (products - centre) / scale
+            out[t] = (products - centre) / np.sqrt(float(squares - centre) * float(squares_too - centre))
         else:
             out[t] = np.nan
