@@ -20,6 +20,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path("data"), description="folder of the real pack")
     reports_dir: Path = Field(Path("reports"), description="where reports are written")
     universe: str = Field("SP500", description="default universe: its signals carry the factor's bare name")
+    market: str = Field("SP500", description="benchmark series that betas are measured against")
     calendar: str = Field("XNYS", description="exchange calendar of the sessions")
     user_agent: str | None = Field(None, description="declared to SEC EDGAR: name and e-mail address")
     threads: int = Field(2, ge=1, description="threads of the numerical kernels")

@@ -8,7 +8,9 @@ from difflib import get_close_matches
 
 from nexus.db.tables import FACTS
 from nexus.errors import InputError
+from nexus.settings import settings
 
+MARKET = "benchmarks.market"
 PRICE_FIELDS = ("open", "high", "low", "close", "volume")
 
 # table -> the column whose values are named after the dot; None: the columns themselves are named
@@ -48,14 +50,14 @@ class Inputs:
 
 
 def check_inputs(inputs: Iterable[str]) -> Inputs:
-    """Parse declared inputs against the tables, without a connection.
+    """Parse declared inputs against the tables, without a connection; MARKET stands for the series of the settings.
 
     Raises
     ------
     InputError
         For a table that is none, a column that a table lacks, or a name without a dot.
     """
-    names = tuple(sorted(set(inputs)))
+    names = tuple(sorted({f"benchmarks.{settings().market}" if name == MARKET else name for name in inputs}))
     for declared in names:
         table, dot, name = declared.partition(".")
         if table not in _NAMED_BY:

@@ -14,6 +14,7 @@ from nexus.db.market import Data
 from nexus.db.scatter import Floats
 from nexus.db.snapshot import Days, Ints
 from nexus.errors import InputError
+from nexus.settings import settings
 
 Memo = dict[str, NDArray[Any]]
 
@@ -82,6 +83,10 @@ class View:
         inside = (row >= first) & (row <= self._row)
         result[row[inside] - first] = known["value"][inside]
         return self._padded(result, window)
+
+    def market(self, window: int | None = None) -> Floats:
+        """The series of the setting `market`, as `benchmark` gives it; its input is "benchmarks.market"."""
+        return self.benchmark(settings().market, window)
 
     def members(self, universe: str) -> NDArray[np.bool_]:
         """Who belongs to the universe on `day` (m,), by the preferred source that knew the universe."""
