@@ -1,0 +1,89 @@
+"""The days of the exchange, and the instants at which they opened and closed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from sqlalchemy import text
+
+from nexus.db.copy import copy
+from nexus.db.engine import Database
+from nexus.db.shape import INSTANT
+from nexus.errors import InputError
+
+START = date(1962, 1, 2)  # the first day of the usual daily price files
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """Sessions of one calendar in order, and when they opened and closed (UTC)."""
+
+    days: NDArray[np.datetime64]
+    opens_at: NDArray[np.datetime64]
+    closes_at: NDArray[np.datetime64]
+
+
+def ensure_sessions(database: Database, calendar: str, until: date) -> Sessions:
+    """Fill in the sessions of `calendar` from 1962 to `until` that are missing; return all that are there.
+
+    Raises
+    ------
+    InputError
+        When there is no calendar of that name.
+    """
+    with database.read() as connection:
+        last = connection.scalar(_LAST, {"calendar": calendar})
+    if last is None or last < until:
+        computed = _compute(calendar, until)
+        with database.write() as connection:
+            connection.execute(_COMPUTED)
+            copy(connection, "computed", computed)
+            connection.execute(_ADD, {"calendar": calendar})
+    return read_sessions(database, calendar)
+
+
+def read_sessions(database: Database, calendar: str) -> Sessions:
+    """The sessions of `calendar` that are in the database."""
+    with database.read() as connection:
+        rows = connection.execute(_READ, {"calendar": calendar}).all()
+    days, opens, closes = zip(*rows, strict=True) if rows else ((), (), ())
+    return Sessions(np.array(days, "datetime64[D]"), _instants(opens), _instants(closes))
+
+
+def _compute(calendar: str, until: date) -> pa.Table:
+    import exchange_calendars  # slow to import, and rarely wanted
+
+    try:
+        schedule = exchange_calendars.get_calendar(calendar, start=START, end=until).schedule
+    except exchange_calendars.errors.InvalidCalendarName as error:
+        raise InputError(f"calendar {calendar}: unknown; name one that exchange_calendars has, such as XNYS") from error
+    return pa.table(
+        {
+            "session": pa.array(schedule.index.to_numpy().astype("datetime64[D]"), pa.date32()),
+            "opens_at": pa.array(schedule["open"].dt.tz_convert(None).to_numpy()).cast(INSTANT),
+            "closes_at": pa.array(schedule["close"].dt.tz_convert(None).to_numpy()).cast(INSTANT),
+        }
+    )
+
+
+def _instants(seconds: tuple[float, ...]) -> NDArray[np.datetime64]:
+    return np.array(seconds, dtype=np.float64).astype(np.int64).astype("datetime64[s]").astype("datetime64[us]")
+
+
+_LAST = text("SELECT max(session) FROM sessions WHERE calendar = :calendar")
+_COMPUTED = text(
+    "CREATE TEMP TABLE computed (session date, opens_at timestamptz, closes_at timestamptz) ON COMMIT DROP"
+)
+_ADD = text(
+    "INSERT INTO sessions (calendar, session, opens_at, closes_at) "
+    "SELECT :calendar, session, opens_at, closes_at FROM computed ORDER BY session "
+    "ON CONFLICT (calendar, session) DO NOTHING"
+)
+_READ = text(
+    "SELECT session, extract(epoch FROM opens_at)::float8, extract(epoch FROM closes_at)::float8 "
+    "FROM sessions WHERE calendar = :calendar ORDER BY session"
+)
