@@ -36,10 +36,10 @@ def known_at(stamps: pd.Series, filed: pd.Series) -> pd.Series:
 
 def next_day(days: pd.Series) -> pd.Series:
     """00:00 UTC of the day after each date: the rule for a date without a time."""
-    following: pd.Series = (days + pd.Timedelta(days=1)).dt.tz_localize("UTC")
-    return following
+    return (days + pd.Timedelta(days=1)).dt.tz_localize("UTC")
 
 
 def _open(new_york: pd.Series) -> pd.Series:
     """Whether EDGAR takes filings at that hour."""
-    return new_york.dt.hour.between(6, 21)
+    taken: pd.Series = new_york.dt.hour.between(6, 21)
+    return taken

@@ -21,6 +21,7 @@ FILING = {
     "primaryDocDescription": "title",
 }
 FACT = ["taxonomy", "tag", "unit", "period_start", "period_end", "value", "filed", "form", "accession"]
+TEXT = ["taxonomy", "tag", "unit", "form", "accession"]
 FACT_KEY = ["unit", "period_start", "period_end", "accession"]
 
 
@@ -29,7 +30,8 @@ def filings(pages: list[dict[str, list[Any]]]) -> pd.DataFrame:
 
     Returns one row a filing: accession, form, items, filed, period (report date), document, title, known_at.
     """
-    table = pd.concat([pd.DataFrame({ours: page[theirs] for theirs, ours in FILING.items()}) for page in pages])
+    columns = [{ours: page[theirs] for theirs, ours in FILING.items()} for page in pages]
+    table = pd.concat([pd.DataFrame(page, dtype="str") for page in columns])
     table = table.drop_duplicates("accession").reset_index(drop=True)
     table["filed"] = pd.to_datetime(table["filed"], format="%Y-%m-%d")
     table["period"] = pd.to_datetime(table["period"].replace("", None), format="%Y-%m-%d")
@@ -75,10 +77,11 @@ def fundamentals(facts: dict[str, dict[str, Any]], cik: int, known: pd.Series) -
         for unit, vintages in body["units"].items()
         for fact in vintages
     ]
-    table = pd.DataFrame(rows, columns=FACT).drop_duplicates()
+    table = pd.DataFrame(rows, columns=FACT).astype(dict.fromkeys(TEXT, "str") | {"value": "float64"}).drop_duplicates()
     for column in ("period_start", "period_end", "filed"):
         table[column] = pd.to_datetime(table[column], format="%Y-%m-%d")
-    table["known_at"] = table["accession"].map(known).fillna(acceptance.next_day(table["filed"]))
+    accepted = pd.Series(known.reindex(table["accession"]).array, index=table.index)
+    table["known_at"] = accepted.fillna(acceptance.next_day(table["filed"]))
     table["field"] = _fields(table)
     table.insert(0, "cik", cik)
     columns = ["cik", "field", "unit", "period_start", "period_end", "value", "known_at", "form", "accession", "filed"]

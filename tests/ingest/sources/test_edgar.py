@@ -315,3 +315,11 @@ def test_undeclared_user_agent_is_refused_before_anything_is_sent(agent):
 def test_unfair_rates_are_refused(per_second):
     with pytest.raises(SettingError, match="fair access"):
         Edgar(AGENT, per_second=per_second)
+
+
+def test_a_filer_with_nothing_yet_has_empty_frames(apple, hasty):
+    apple.route("/submissions/CIK0000001800.json", submissions(PRIVATE, page()))
+    apple.route("/api/xbrl/companyfacts/CIK0000001800.json", {"cik": PRIVATE, "entityName": "", "facts": {}})
+    result = frames(edgar(apple, hasty).fetch(["1800"], *DECADE))
+    assert {kind: len(frame) for kind, frame in result.items()} == {"events": 0, "fundamentals": 0}
+    assert {"cik", "event_type", "known_at"} <= set(result["events"])
