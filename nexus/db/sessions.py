@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from datetime import date
 
@@ -58,7 +59,9 @@ def _compute(calendar: str, until: date) -> pa.Table:
     import exchange_calendars  # slow to import, and rarely wanted
 
     try:
-        schedule = exchange_calendars.get_calendar(calendar, start=START, end=until).schedule
+        with warnings.catch_warnings():  # it uses what pandas deprecates
+            warnings.simplefilter("ignore", DeprecationWarning)
+            schedule = exchange_calendars.get_calendar(calendar, start=START, end=until).schedule
     except exchange_calendars.errors.InvalidCalendarName as error:
         raise InputError(f"calendar {calendar}: unknown; name one that exchange_calendars has, such as XNYS") from error
     return pa.table(
