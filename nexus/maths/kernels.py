@@ -177,9 +177,55 @@ def rank_rows(order: Small, counts: Small, out: Floats) -> None:
             while stop < n and order[t, stop] < 0:
                 stop += 1
             for k in range(start, stop):
-                column = order[t, k]
-                out[t, ~column if column < 0 else column] = 0.5 * (start + stop + 1)
+                out[t, order[t, k] ^ (order[t, k] >> 31)] = 0.5 * (start + stop + 1)
             start = stop
+
+
+@kernel
+def centred_rank_rows(order: Small, counts: Small, gross: bool, out: Floats) -> None:
+    """Average ranks by `order_rows` less their mean, over their norm: the sum of absolutes if `gross`, else Euclid's.
+
+    out : (n_rows, n_columns), comes filled with what names without a value get; a row with all values tied is all NaN
+    """
+    for t in range(order.shape[0]):
+        rank_rows(order[t : t + 1], counts[t : t + 1], out[t : t + 1])
+        n = counts[t]
+        norm = 0.0
+        for k in range(n):
+            column = order[t, k] ^ (order[t, k] >> 31)
+            out[t, column] -= 0.5 * (n + 1)
+            norm += abs(out[t, column]) if gross else out[t, column] ** 2
+        if norm == 0.0:
+            out[t] = np.nan
+            continue
+        norm = norm if gross else np.sqrt(norm)
+        for k in range(n):
+            out[t, order[t, k] ^ (order[t, k] >> 31)] /= norm
+
+
+@kernel
+def tranche_rows(values: Floats, overlap: int, out: Floats) -> None:
+    """Mean of each column's finite values over the last `overlap` rows, to 12 decimals; see `stats.tranches`.
+
+    out : (n_rows, n_columns), comes filled with NaN
+    """
+    n_rows, n_columns = values.shape
+    total, names = np.empty(n_columns), np.empty(n_columns)
+    alive = 0  # rows in succession that hold anything
+    for t in range(n_rows):
+        alive = alive + 1 if np.isfinite(values[t]).any() else 0
+        if alive < overlap:
+            continue
+        total[:] = 0.0
+        names[:] = 0.0
+        for row in range(t - overlap + 1, t + 1):
+            for i in range(n_columns):
+                here = np.isfinite(values[row, i])
+                total[i] += values[row, i] if here else 0.0
+                names[i] += 1.0 if here else 0.0
+        for i in range(n_columns):
+            if names[i] > 0.0:
+                out[t, i] = np.rint(total[i] / names[i] * 1e12) / 1e12
 
 
 @kernel

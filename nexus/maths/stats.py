@@ -8,7 +8,7 @@ import numpy as np
 
 from nexus.maths import kernels
 from nexus.maths.regression import row_residuals
-from nexus.maths.types import Bools, Floats, Ints
+from nexus.maths.types import Floats, Ints
 
 
 class Moments(NamedTuple):
@@ -63,11 +63,10 @@ def centred_ranks(scores: Floats) -> Floats:
 
     scores : (n_dates, n_companies)
     """
-    ranked = ranks(scores)
-    names = np.isfinite(ranked).sum(axis=1, keepdims=True)
-    ranked -= (names + 1) / 2
-    norm = np.sqrt(np.nansum(ranked**2, axis=1, keepdims=True))
-    return ranked / np.where(norm > 0, norm, np.nan)
+    order, counts = row_order(scores)
+    out = np.full(order.shape, np.nan)
+    kernels.centred_rank_rows(order, counts, False, out)
+    return out
 
 
 def canonical_weights(scores: Floats) -> Floats:
@@ -76,9 +75,11 @@ def canonical_weights(scores: Floats) -> Floats:
     scores : (n_dates, n_companies)
     A date without two different scores has no weights: all NaN.
     """
-    centred = centred_ranks(scores)
-    gross = np.nansum(np.abs(centred), axis=1, keepdims=True)
-    return np.where(np.isnan(centred), 0.0, centred) / np.where(gross > 0, gross, np.nan)
+    order, counts = row_order(scores)
+    out = np.zeros(order.shape)
+    out[counts == 0] = np.nan
+    kernels.centred_rank_rows(order, counts, True, out)
+    return out
 
 
 def tranches(values: Floats, overlap: int) -> Floats:
@@ -92,18 +93,9 @@ def tranches(values: Floats, overlap: int) -> Floats:
         raise ValueError(f"tranches: an overlap of {overlap} holds nothing; use calendar.overlap, which is at least 1")
     if overlap == 1:
         return values
-    there: Bools = np.isfinite(values)
-    exists: Bools = np.any(there, axis=1)
-    filled = np.where(there, values, 0.0)
-    total, names = filled.copy(), there.astype(np.int64)
-    complete = exists.copy()
-    for lag in range(1, min(overlap, len(values))):
-        total[lag:] += filled[:-lag]
-        names[lag:] += there[:-lag]
-        complete[lag:] &= exists[:-lag]
-    complete[: overlap - 1] = False
-    known = complete[:, None] & (names > 0)
-    return np.where(known, np.round(total / np.maximum(names, 1), 12), np.nan)
+    out = np.full(values.shape, np.nan)
+    kernels.tranche_rows(np.ascontiguousarray(values, np.float64), overlap, out)
+    return out
 
 
 def canonical_returns(scores: Floats, one_period_forward: Floats, overlap: int) -> Floats:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
@@ -25,6 +25,7 @@ def test_threshold_refuses_what_has_none() -> None:
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [("bonferroni", "bonferroni"), ("holm", "holm"), ("bhy", "fdr_by")])
+@settings(max_examples=25, deadline=None)
 @given(p=st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_adjusted_is_statsmodels(ours: hlz.Method, theirs: str, p: list[float]) -> None:
     np.testing.assert_allclose(hlz.adjusted(np.array(p), ours), multipletests(p, method=theirs)[1], atol=1e-15)
