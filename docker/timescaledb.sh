@@ -10,7 +10,7 @@
 set -euo pipefail
 
 readonly SUITE=trixie VERSION=17
-readonly MIRROR=${NEXUS_DEBIAN_MIRROR:-http://deb.debian.org/debian}
+readonly MIRROR=${NEXUS_DEBIAN_MIRROR:-} # empty: debootstrap's own default
 readonly PACKAGES=postgresql-$VERSION,postgresql-$VERSION-timescaledb,postgresql-$VERSION-pgvector
 readonly BIN=/usr/lib/postgresql/$VERSION/bin
 readonly CLUSTER=/var/lib/postgresql/nexus-tests # inside the chroot, as is the log beside it
@@ -41,7 +41,7 @@ install_chroot() {
     remove_partial "$partial"
     mkdir -p "$partial"
     echo "timescaledb.sh: installing PostgreSQL $VERSION with TimescaleDB into $dir" >&2
-    debootstrap --variant=minbase --include="$PACKAGES" "$SUITE" "$partial" "$MIRROR" >"$partial.log" 2>&1 || {
+    debootstrap --variant=minbase --include="$PACKAGES" "$SUITE" "$partial" ${MIRROR:+"$MIRROR"} >"$partial.log" 2>&1 || {
         tail -n 20 "$partial.log" "$partial/debootstrap/debootstrap.log" >&2 || true
         die "debootstrap failed; see $partial.log (a mirror of your own: NEXUS_DEBIAN_MIRROR)"
     }
