@@ -110,7 +110,7 @@ class Request:
         """SQL that limits `column` to the companies asked for."""
         if self.companies is None:
             return "true"
-        return f"{column} = ANY('{{{','.join(map(str, self.companies))}}}'::int[])"
+        return f"{column} = ANY(ARRAY[{','.join(map(str, self.companies))}]::int[])"
 
 
 def values(table: pa.Table, name: str) -> NDArray[Any]:
