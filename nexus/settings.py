@@ -14,16 +14,17 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="NEXUS_", env_ignore_empty=True, extra="ignore")
 
-    database_url: str | None = Field(None, description="PostgreSQL to use; unset: the embedded server under `home`")
-    database: str = Field("nexus", description="name of the database on the embedded server")
+    database_url: str | None = Field(default=None, description="PostgreSQL to use; unset: the embedded server under `home`")
+    database: str = Field(default="nexus", description="name of the database on the embedded server")
     home: Path = Field(Path.home() / ".nexus", description="embedded server, caches")
-    data_dir: Path = Field(Path("data"), description="folder of the real pack")
-    reports_dir: Path = Field(Path("reports"), description="where reports are written")
-    universe: str = Field("SP500", description="default universe: its signals carry the factor's bare name")
-    market: str = Field("SP500", description="benchmark series that betas are measured against")
-    calendar: str = Field("XNYS", description="exchange calendar of the sessions")
-    user_agent: str | None = Field(None, description="declared to SEC EDGAR: name and e-mail address")
-    threads: int = Field(2, ge=1, description="threads of the numerical kernels")
+    data_dir: Path = Field(default=Path("data"), description="folder of the real pack")
+    reports_dir: Path = Field(default=Path("reports"), description="where reports are written")
+    universe: str = Field(default="SP500", description="default universe: its signals carry the factor's bare name")
+    market: str = Field(default="SP500", description="benchmark series that betas are measured against")
+    sectors: str = Field(default="GICS", description="classification scheme that scores are neutralised by")
+    calendar: str = Field(default="XNYS", description="exchange calendar of the sessions")
+    user_agent: str | None = Field(default=None, description="declared to SEC EDGAR: name and e-mail address")
+    threads: int = Field(default=2, ge=1, description="threads of the numerical kernels")
 
     @property
     def cache_dir(self) -> Path:

@@ -1,0 +1,44 @@
+"""Verdicts in sentences."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nexus.db.evidence import Evidence
+
+
+def summary(signals: Sequence[Evidence], m: int) -> str:
+    """One sentence on all of them: how many stand, and what the test could have seen."""
+    statuses = Counter(found.signal["status"] for found in signals)
+    stands = [found.signal["name"] for found in signals if found.signal["status"] == "approved"]
+    counted = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items())) or "none registered"
+    opening = f"Standing at M = {m}: {', '.join(stands)}" if stands else f"Nothing stands at M = {m}"
+    detectable = sorted(f.signal["detectable_ic"] for f in signals if f.signal["detectable_ic"] is not None)
+    coverage = sorted(f.signal["coverage"] for f in signals if f.signal["coverage"] is not None)
+    power = f"; the median signal's detectable IC is {detectable[len(detectable) // 2]:.3f}" if detectable else ""
+    seen = f", coverage of the universe {coverage[0]:.0%} to {coverage[-1]:.0%}" if coverage else ""
+    return f"{opening} ({counted}){power}{seen}."
+
+
+def verdict_sentence(signal: Mapping[str, Any], look: Mapping[str, Any]) -> str:
+    """What was concluded of one signal, and how sure that is."""
+    if look["gate_t"] is None:
+        return f"{signal['verdict']}, so {signal['status']}: there are too few dates for a t statistic."
+    power = (
+        f" An IC of {look['detectable_ic']:.3f} would have been found with a probability of 80 %."
+        if look["detectable_ic"] is not None
+        else ""
+    )
+    return (
+        f"{signal['verdict']}, so {signal['status']}: over {look['gate_n']} months at {look['horizon']} sessions the "
+        f"mean IC is {look['gate_mean'] * look['side']:+.4f}, t = {look['gate_t'] * look['side']:+.2f}, p = "
+        f"{look['gate_p']:.2g}, p x M = {min(look['gate_p'] * signal['m'], 1):.2g} at M = {signal['m']}."
+        f"{power} Reason: {signal['reason']}."
+    )
+
+
+def number(value: float | None, form: str, side: int = 1) -> str:
+    """`value` times `side` in printf form; nothing for None."""
+    return "" if value is None else form % (value * side)
