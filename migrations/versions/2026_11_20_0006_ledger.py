@@ -51,6 +51,8 @@ CREATE TABLE sketches (
     ranks bytea NOT NULL,
     CONSTRAINT pk_sketches PRIMARY KEY (sketch_hash)
 );
+ALTER TABLE sketches ALTER COLUMN ranks SET STORAGE EXTERNAL;  -- ranks do not compress; trying costs more than COPY
+COMMENT ON COLUMN hypotheses.sign IS 'of its scores against those of its root: -1 for the same factor upside down';
 COMMENT ON COLUMN sketches.ranks IS
     'little-endian int16 (n_dates, n_companies), row-major: 2 x average rank scaled to 1..30000; -1 where no score';
 CREATE TABLE canaries (
@@ -66,7 +68,7 @@ CREATE TABLE canaries (
     run_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT pk_canaries PRIMARY KEY (canary_id)
 );
-CREATE INDEX ix_canaries_code_hash ON canaries (code_hash, params_hash);
+CREATE INDEX ix_canaries_factor ON canaries (factor, version, code_hash, params_hash);
 CREATE TABLE factor_evaluations (
     evaluation_id bigint NOT NULL,
     judgement_id uuid NOT NULL,
@@ -112,7 +114,6 @@ CREATE TABLE factor_evaluations (
     sign_agrees boolean NOT NULL,
     stable boolean NOT NULL,
     declining boolean NOT NULL,
-    null_excluded boolean NOT NULL,
     wrong_since_approval boolean NOT NULL,
     contaminated boolean NOT NULL,
     suspect boolean NOT NULL,
@@ -144,7 +145,10 @@ CREATE TABLE factor_evaluations (
         FOREIGN KEY (sketch_hash) REFERENCES sketches (sketch_hash),
     CONSTRAINT ck_factor_evaluations_kind CHECK (kind IN ('judgement', 'description')),
     CONSTRAINT ck_factor_evaluations_tier CHECK (tier IN ('A', 'B', 'C')),
-    CONSTRAINT ck_factor_evaluations_gate_p CHECK (gate_p BETWEEN 0 AND 1)
+    CONSTRAINT ck_factor_evaluations_gate_p CHECK (gate_p BETWEEN 0 AND 1),
+    CONSTRAINT ck_factor_evaluations_n CHECK (n = cardinality(dates) AND n = cardinality(ic)),
+    CONSTRAINT ck_factor_evaluations_gate_n
+        CHECK (gate_n = cardinality(gate_dates) AND gate_n = cardinality(gate_ic))
 );
 CREATE INDEX ix_factor_evaluations_hypothesis_no ON factor_evaluations (hypothesis_no);
 CREATE INDEX ix_factor_evaluations_judgement_id ON factor_evaluations (judgement_id);
@@ -222,6 +226,7 @@ BEGIN
                 NEW.factor, NEW.same_as USING ERRCODE = 'integrity_constraint_violation';
         END IF;
         NEW.root_no := earlier.root_no;
+        NEW.sign := NEW.sign * earlier.sign;
     END IF;
     NEW.declaration_no := coalesce(
         (SELECT min(declaration_no) FROM hypotheses h
@@ -233,17 +238,35 @@ BEGIN
     RETURN NEW;
 END $$;
 
--- what an evaluation must meet besides its p-value: nothing here depends on M
-CREATE FUNCTION may_pass(e factor_evaluations) RETURNS boolean
+-- whether the latest canary of every factor under this root let it pass; NULL: none has run on any of them
+CREATE FUNCTION canary_passed(root integer) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp
 AS $$
-    SELECT e.kind = 'judgement' AND NOT e.contaminated AND e.tier <> 'C' AND e.stable AND e.sign_agrees
-       AND coalesce(e.coverage_mean >= 0.90, false) AND coalesce(e.names_mean >= 50, false)
-       AND coalesce(
-            (SELECT c.passed FROM canaries c JOIN hypotheses h USING (code_hash, params_hash)
-             WHERE h.hypothesis_no = e.hypothesis_no ORDER BY c.canary_id DESC LIMIT 1),
-            NOT e.suspect)
+    SELECT bool_and(latest.passed) FROM (
+        SELECT DISTINCT ON (c.factor, c.version, c.code_hash, c.params_hash) c.passed
+        FROM canaries c JOIN hypotheses h USING (factor, version, code_hash, params_hash)
+        WHERE h.root_no = root
+        ORDER BY c.factor, c.version, c.code_hash, c.params_hash, c.canary_id DESC) latest
 $$;
+
+-- held back: the canary has caught it, or it is suspect and the canary has not cleared it yet
+CREATE FUNCTION is_held(e factor_evaluations) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp
+AS $$ SELECT NOT coalesce(canary_passed(e.root_no), NOT e.suspect) $$;
+
+-- what an evaluation must meet besides its p-value and the canary: nothing here depends on M or changes later
+CREATE FUNCTION may_pass(e factor_evaluations) RETURNS boolean
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, public, pg_temp
+AS $$
+    SELECT e.kind = 'judgement' AND NOT e.contaminated AND e.tier <> 'C' AND e.stable AND e.sign_agrees
+       AND NOT e.wrong_since_approval
+       AND coalesce(e.coverage_mean >= 0.90, false) AND coalesce(e.names_mean >= 50, false)
+$$;
+
+-- whether a look that approved still carries its approval when M trials have been made
+CREATE FUNCTION stands(e factor_evaluations, m bigint) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp
+AS $$ SELECT coalesce(e.approved AND e.gate_p * m <= 0.5 AND NOT is_held(e), false) $$;
 
 CREATE FUNCTION number_evaluation() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp
@@ -273,12 +296,11 @@ BEGIN
     IF NEW.kind = 'judgement' THEN
         NEW.look_no := next_look_no(NEW.root_no, NEW.gate_dates);
     END IF;
-    IF NEW.look_no IS NOT NULL THEN
+    IF NEW.look_no IS NOT NULL AND may_pass(NEW) THEN
         SELECT * INTO last FROM factor_evaluations
         WHERE root_no = NEW.root_no AND look_no = NEW.look_no - 1;
-        NEW.approved := may_pass(NEW) AND coalesce(
-            NEW.gate_p * NEW.m_at <= 0.05
-            OR (last.approved AND NEW.gate_p * NEW.m_at <= 0.5 AND NOT NEW.wrong_since_approval), false);
+        NEW.approved := coalesce(
+            NEW.gate_p * NEW.m_at <= 0.05 OR (NEW.gate_p * NEW.m_at <= 0.5 AND stands(last, NEW.m_at)), false);
     END IF;
     RETURN NEW;
 END $$;
@@ -293,11 +315,11 @@ AS $$
         h.hypothesis_no, h.declaration_no, h.root_no, h.same_as, h.sign, h.signal, h.factor, h.version, h.code_hash,
         h.params_hash, h.params::text, h.neutralise, h.horizon, h.universe, h.rebalance, h.entry_lag, h.condition,
         h.declared_at)::text || ROW(
-        e.evaluation_id, e.judgement_id, e.look_no, e.approved, e.kind, e.run_id, e.load_id, e.as_of, e.m_at, e.tier,
-        e.first_date, e.last_date, e.n, e.ic_mean, e.ic_sd, e.hit_rate, e.ic_mean_delisted_30, e.t_plain,
+        e.evaluation_id, e.judgement_id, e.hypothesis_no, e.root_no, e.look_no, e.approved, e.kind, e.factor, e.version,
+        e.horizon, e.run_id, e.load_id, e.as_of, e.m_at, e.tier, e.first_date, e.last_date, e.last_gate_date, e.n, e.ic_mean, e.ic_sd, e.hit_rate, e.ic_mean_delisted_30, e.t_plain,
         e.t_newey_west, e.t_ewc, e.ewc_dof, e.t_non_overlapping, e.gate_n, e.gate_mean, e.gate_sd, e.gate_t, e.gate_p,
         e.null_low, e.null_high, e.names_mean, e.coverage_mean, e.ties_mean, e.leavers, e.no_entry, e.dropped_dates,
-        e.sign_agrees, e.stable, e.declining, e.null_excluded, e.wrong_since_approval, e.contaminated, e.suspect,
+        e.sign_agrees, e.stable, e.declining, e.wrong_since_approval, e.contaminated, e.suspect,
         e.detectable_ic, e.months_02, e.months_03, e.months_05, e.portfolio_n, e.portfolio_mean, e.portfolio_sd,
         e.portfolio_skew, e.portfolio_kurtosis, e.sketch_hash, e.values_hash, e.dates, e.ic, e.gate_dates, e.gate_ic,
         e.near_duplicates::text, e.details::text, e.evaluated_at)::text
@@ -382,10 +404,13 @@ def downgrade() -> None:
         "'the ledger holds evaluations: dropping it would forget trials; export the database first, "
         "then delete it whole'; END IF; END $$"
     )
-    op.execute("DROP FUNCTION may_pass(factor_evaluations), ledger_text(factor_evaluations, hypotheses)")
+    op.execute(
+        "DROP FUNCTION stands(factor_evaluations, bigint), may_pass(factor_evaluations), "
+        "is_held(factor_evaluations), ledger_text(factor_evaluations, hypotheses)"
+    )
     op.execute("DROP TABLE factor_evaluations, canaries, sketches, hypotheses, ledger_blocks")
     op.execute(
-        "DROP FUNCTION append_block(), ledger_hash(bytea, bigint, bigint), number_evaluation(), "
+        "DROP FUNCTION append_block(), canary_passed(integer), ledger_hash(bytea, bigint, bigint), number_evaluation(), "
         "number_hypothesis(), next_look_no(integer, date[]), ledger_m(), ledger_looks(), take_ledger_lock(), "
         "ledger_lock()"
     )

@@ -58,9 +58,9 @@ AS $$
 BEGIN
     NEW.updated_at := clock_timestamp();
     IF NEW.status = 'approved' AND NOT EXISTS (
-        SELECT FROM factor_evaluations e
-        WHERE e.evaluation_id = NEW.evaluation_id AND e.factor = NEW.factor AND e.approved AND may_pass(e)
-          AND e.gate_p * ledger_m() <= 0.5
+        SELECT FROM factor_evaluations e JOIN hypotheses h USING (root_no)
+        WHERE e.evaluation_id = NEW.evaluation_id AND stands(e, ledger_m())
+          AND (h.declaration_no, h.factor, h.version) = (NEW.declaration_no, NEW.factor, NEW.version)
           AND NOT EXISTS (SELECT FROM factor_evaluations l WHERE l.root_no = e.root_no AND l.look_no > e.look_no)
     ) THEN
         RAISE EXCEPTION 'signal %: evaluation % does not stand, so it cannot be approved', NEW.name, NEW.evaluation_id

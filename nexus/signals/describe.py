@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from nexus.maths.ic import pearson_ic, rank_ic_many
 from nexus.maths.inference import plain_t
-from nexus.maths.stats import monotonicity, quantile_returns, rank_autocorrelation
-from nexus.maths.types import Bools, Floats
+from nexus.maths.stats import monotonicity, ranks
+from nexus.maths.types import Bools, Floats, Ints
 from nexus.signals.labels import Labels
 
 QUANTILES = 5
@@ -22,28 +21,45 @@ YEARS = 5
 
 @dataclass(frozen=True)
 class Picture:
-    """What the description of each horizon shares.
+    """What the descriptions of all horizons share.
 
-    scores : (n_dates, n_companies), NaN on dropped dates
-    decay : (DECAY, n_dates), IC with the return of the k-th period after the entry
+    scores : (n_dates, n_companies), 0 without one and on dropped dates
+    centred : the same of the centred score ranks
+    weights : the same of the canonical portfolio's
+    scored : (n_dates, n_companies), 1 with a score, else 0
+    cell : (n_dates, n_companies), (date, quantile of the score), numbered
+    decay : (n_dates - k,) for k = 0, 1, ..: correlation of score ranks with return ranks of the k-th period
     autocorrelation, turnover : (n_dates,)
     """
 
-    scores: Floats
     labels: Labels
-    decay: Floats
+    scores: Floats
+    centred: Floats
+    weights: Floats
+    scored: Floats
+    cell: Ints
+    decay: list[Floats]
     autocorrelation: Floats
     turnover: Floats
 
     @classmethod
     def of(cls, scores: Floats, centred: Floats, labels: Labels) -> Picture:
-        """Compute what does not depend on the horizon.
-
-        centred : the scores' `centred_ranks`
-        """
-        later = (_later(labels.one_period.returns, lag) for lag in range(min(DECAY, len(scores))))
+        """Compute what does not depend on the horizon; scores and their `centred_ranks` with NaN for none."""
+        there = np.isfinite(scores)
+        filled, known = np.nan_to_num(centred), there.astype(np.float64)
+        gross = np.abs(filled).sum(axis=1, keepdims=True)
+        weights = filled / np.where(gross > 0, gross, np.nan)
+        turnover, autocorrelation = np.full(len(scores), np.nan), np.full(len(scores), np.nan)
+        turnover[1:] = 0.5 * np.abs(np.diff(weights, axis=0)).sum(axis=1)
+        autocorrelation[1:] = _correlation(filled[1:], filled[:-1], known[1:], known[:-1])
+        later, entered = labels.one_period_ranks, np.isfinite(labels.one_period.returns).astype(np.float64)
+        decay = [
+            _correlation(filled[: len(filled) - lag], later[lag:], known[: len(filled) - lag], entered[lag:])
+            for lag in range(min(DECAY, len(filled)))
+        ]
         return cls(
-            scores, labels, rank_ic_many(scores, later), rank_autocorrelation(scores), _turnover(centred)
+            labels, np.where(there, scores, 0.0), filled, weights, known, _quantiles(scores), decay,
+            autocorrelation, turnover,
         )  # fmt: skip
 
     def details(self, horizon: int, kept: Bools, in_gate: Bools, gate: Floats) -> dict[str, Any]:
@@ -52,15 +68,15 @@ class Picture:
         kept : (n_dates,), dates of the overlapping IC
         in_gate, gate : (n_dates,), dates and values of the gate series
         """
-        forward = self.labels.forward[horizon].returns
-        quantiles = quantile_returns(self.scores, forward, QUANTILES)
-        means = _column_means(quantiles[kept])
+        forward = np.nan_to_num(self.labels.forward[horizon].returns)
+        quantiles = self._quantile_returns(forward)[kept]
+        means = [_mean(column) for column in quantiles.T]
         return {
-            "pearson_ic": _mean(pearson_ic(self.scores, forward)[kept]),
+            "pearson_ic": _mean(_pearson(self.scores, forward, self.scored)[kept]),
             "quantile_returns": means,
             "monotonicity": _plain(monotonicity(np.array([np.nan if m is None else m for m in means]))),
-            "spread": _mean(quantiles[kept, -1] - quantiles[kept, 0]),
-            "decay": [_mean(ic[kept]) for ic in self.decay],
+            "spread": _mean(quantiles[:, -1] - quantiles[:, 0]),
+            "decay": [_mean(ic[kept[: len(ic)]]) for ic in self.decay],
             "rank_autocorrelation": _mean(self.autocorrelation[kept]),
             "turnover": _mean(self.turnover[kept]),
             "overlap": self.labels.overlaps[horizon],
@@ -69,6 +85,14 @@ class Picture:
             "sub_periods": self._sub_periods(in_gate, gate),
             "regimes": {name: self._regime(inside, in_gate, gate) for name, inside in self.labels.regimes.items()},
         }
+
+    def _quantile_returns(self, forward: Floats) -> Floats:
+        """Mean return of each quantile, (n_dates, QUANTILES); NaN for one without names."""
+        cells = len(forward) * (QUANTILES + 1)
+        place = self.cell.ravel()
+        sums = np.bincount(place, forward.ravel(), minlength=cells).reshape(len(forward), -1)
+        names = np.bincount(place, minlength=cells).reshape(len(forward), -1)
+        return (sums / np.where(names > 0, names, np.nan))[:, :QUANTILES]
 
     def _sub_periods(self, in_gate: Bools, gate: Floats) -> list[dict[str, Any]]:
         dates = self.labels.dates
@@ -83,30 +107,35 @@ class Picture:
         return {"in": _summary(gate[in_gate & (inside == 1)]), "out": _summary(gate[in_gate & (inside == 0)])}
 
 
-def _later(one_period: Floats, lag: int) -> Floats:
-    """The return of the period that starts `lag` dates later."""
-    out = np.full(one_period.shape, np.nan)
-    out[: len(out) - lag] = one_period[lag:]
-    return out
+def _quantiles(scores: Floats) -> Ints:
+    """Cell (date, quantile of the score) of each name, lowest first; names without a score go to one more quantile."""
+    ranked = ranks(scores)
+    names = np.isfinite(ranked).sum(axis=1, keepdims=True)
+    place = np.floor((ranked - 0.5) * QUANTILES / np.maximum(names, 1))
+    rows = (QUANTILES + 1) * np.arange(len(scores))[:, None]
+    return (np.where(np.isnan(place), QUANTILES, place) + rows).astype(np.int64)
 
 
-def _turnover(centred: Floats) -> Floats:
-    """One-way turnover of the canonical portfolio, NaN beside dates without one."""
-    filled = np.nan_to_num(centred)
-    gross = np.abs(filled).sum(axis=1, keepdims=True)
-    weights = filled / np.where(gross > 0, gross, np.nan)
-    out = np.full(len(weights), np.nan)
-    out[1:] = 0.5 * np.abs(np.diff(weights, axis=0)).sum(axis=1)
-    return out
+def _correlation(x: Floats, y: Floats, x_known: Floats, y_known: Floats) -> Floats:
+    """Correlation of centred ranks over the names in both, each ranked among its own; NaN without any."""
+    product = np.einsum("tc,tc->t", x, y)
+    scale = np.einsum("tc,tc->t", x * x, y_known) * np.einsum("tc,tc->t", y * y, x_known)
+    return np.asarray(product / np.sqrt(np.where(scale > 0, scale, np.nan)))
+
+
+def _pearson(x: Floats, y: Floats, known: Floats) -> Floats:
+    """Pearson correlation over the names that are `known`; x is 0 elsewhere."""
+    n = np.maximum(known.sum(axis=1), 1.0)
+    y = y * known
+    x_sum, y_sum = x.sum(axis=1), y.sum(axis=1)
+    product = np.einsum("tc,tc->t", x, y) - x_sum * y_sum / n
+    scale = (np.einsum("tc,tc->t", x, x) - x_sum**2 / n) * (np.einsum("tc,tc->t", y, y) - y_sum**2 / n)
+    return np.asarray(product / np.sqrt(np.where(scale > 0, scale, np.nan)))
 
 
 def _summary(series: Floats) -> dict[str, Any]:
     t = plain_t(series) if len(series) > 1 else float("nan")
     return {"n": len(series), "mean_ic": _mean(series), "t": _plain(t)}
-
-
-def _column_means(values: Floats) -> list[float | None]:
-    return [_mean(column) for column in values.T]
 
 
 def _mean(values: Floats) -> float | None:

@@ -177,7 +177,7 @@ def _judged(
         ic_mean=mean,
         ic_sd=_number(series.std(ddof=1)) if len(series) > 1 else None,
         hit_rate=_mean((series * np.sign(mean or 0.0) > 0).astype(np.float64)),
-        ic_mean_delisted_30=_delisted(scores, ic, kept, forward.returns, forward.pessimistic),
+        ic_mean_delisted_30=_delisted(scores, ic, kept, kept & labels.unknown_delistings[horizon], forward.pessimistic),
         **_statistics(series, overlap),
         **_gate(gate_ic),
         names_mean=_mean(names[kept].astype(np.float64)),
@@ -191,7 +191,7 @@ def _judged(
         declining=halves is not None and halves.declining,
         contaminated=_contaminated(series, names[kept]),
         suspect=len(series) >= SUSPECT_N and float(np.abs(series).mean()) >= SUSPECT_MEAN,
-        **_portfolio(books, overlap, labels.one_period.returns, in_gate),
+        **_portfolio(picture.weights, inside, overlap, labels, in_gate),
         details=picture.details(horizon, kept, in_gate, gate),
     )
 
@@ -225,13 +225,13 @@ def _gate(series: Floats) -> dict[str, Any]:
     }
 
 
-def _portfolio(books: Floats, overlap: int, one_period: Floats, in_gate: Bools) -> dict[str, Any]:
+def _portfolio(weights: Floats, inside: Bools, overlap: int, labels: Labels, in_gate: Bools) -> dict[str, Any]:
     """Moments of the canonical portfolio: `overlap` tranches of centred score ranks, dollar-neutral, gross 1 each."""
-    weights = np.nan_to_num(books)
-    gross = np.abs(weights).sum(axis=1, keepdims=True)
-    held = tranches(weights / np.where(gross > 0, gross, np.nan), overlap)
-    earned = (np.nan_to_num(held) * np.nan_to_num(one_period)).sum(axis=1)
-    earned = earned[in_gate & np.isfinite(one_period).any(axis=1)]
+    held = np.where(inside[:, None], weights, 0.0)
+    earned = np.zeros(len(held))
+    for lag in range(overlap):
+        earned[lag:] += np.einsum("tc,tc->t", held[: len(held) - lag], labels.one_period_filled[lag:]) / overlap
+    earned = earned[in_gate & labels.one_period.complete]
     if len(earned) < 2:
         return {"portfolio_n": len(earned)} | dict.fromkeys(
             ("portfolio_mean", "portfolio_sd", "portfolio_skew", "portfolio_kurtosis")
@@ -246,12 +246,11 @@ def _portfolio(books: Floats, overlap: int, one_period: Floats, in_gate: Bools) 
     }
 
 
-def _delisted(scores: Floats, ic: Floats, kept: Bools, returns: Floats, pessimistic: Floats) -> float | None:
+def _delisted(scores: Floats, ic: Floats, kept: Bools, unknown: Bools, pessimistic: Floats) -> float | None:
     """Mean IC had every unknown delisting lost 30 %; only dates with one are ranked again."""
-    differs = kept & ((returns != pessimistic) & np.isfinite(returns)).any(axis=1)
     worst = ic.copy()
-    if differs.any():
-        worst[differs] = rank_ic(scores[differs], pessimistic[differs])
+    if unknown.any():
+        worst[unknown] = rank_ic(scores[unknown], pessimistic[unknown])
     return _mean(worst[kept])
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from nexus.maths import calendar, returns
 from nexus.maths.returns import Forward
+from nexus.maths.stats import centred_ranks
 from nexus.maths.types import Bools, Dates, Floats, Ints
 
 ENTRY_LAG = 1
@@ -40,6 +42,24 @@ class Labels:
     spilling: Mapping[int, int]
     gap: float = calendar.MONTH
     regimes: Mapping[str, Floats] = field(default_factory=dict)
+
+    @cached_property
+    def one_period_ranks(self) -> Floats:
+        """Centred ranks of the one-period returns, 0 where there is none."""
+        return np.nan_to_num(centred_ranks(self.one_period.returns))
+
+    @cached_property
+    def one_period_filled(self) -> Floats:
+        """One-period returns, 0 where there is none."""
+        return np.nan_to_num(self.one_period.returns)
+
+    @cached_property
+    def unknown_delistings(self) -> Mapping[int, Bools]:
+        """Horizon -> (n_dates,), whether an unknown delisting return decides a window of that date."""
+        return {
+            horizon: ((forward.returns != forward.pessimistic) & np.isfinite(forward.returns)).any(axis=1)
+            for horizon, forward in self.forward.items()
+        }
 
 
 def labels(

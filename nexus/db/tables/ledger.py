@@ -27,6 +27,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from nexus.db.tables.base import metadata
 
+SIGN = "of its scores against those of its root: -1 for the same factor upside down"
 RANKS = "little-endian int16 (n_dates, n_companies), row-major: 2 x average rank scaled to 1..30000; -1 where no score"
 
 hypotheses = Table(
@@ -36,7 +37,7 @@ hypotheses = Table(
     Column("declaration_no", Integer, nullable=False),
     Column("root_no", Integer, nullable=False),
     Column("same_as", Integer, ForeignKey("hypotheses.hypothesis_no")),
-    Column("sign", SmallInteger, nullable=False, server_default=text("1")),
+    Column("sign", SmallInteger, nullable=False, server_default=text("1"), comment=SIGN),
     Column("signal", Text, nullable=False),
     Column("factor", Text, nullable=False),
     Column("version", Text, nullable=False),
@@ -92,7 +93,7 @@ canaries = Table(
     Column("load_id", BigInteger, nullable=False),
     Column("detail", JSONB),
     Column("run_at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
-    Index("ix_canaries_code_hash", "code_hash", "params_hash"),
+    Index("ix_canaries_factor", "factor", "version", "code_hash", "params_hash"),
 )
 
 factor_evaluations = Table(
@@ -142,7 +143,6 @@ factor_evaluations = Table(
     Column("sign_agrees", Boolean, nullable=False),
     Column("stable", Boolean, nullable=False),
     Column("declining", Boolean, nullable=False),
-    Column("null_excluded", Boolean, nullable=False),
     Column("wrong_since_approval", Boolean, nullable=False),
     Column("contaminated", Boolean, nullable=False),
     Column("suspect", Boolean, nullable=False),
@@ -169,6 +169,8 @@ factor_evaluations = Table(
     CheckConstraint("kind IN ('judgement', 'description')", name="kind"),
     CheckConstraint("tier IN ('A', 'B', 'C')", name="tier"),
     CheckConstraint("gate_p BETWEEN 0 AND 1", name="gate_p"),
+    CheckConstraint("n = cardinality(dates) AND n = cardinality(ic)", name="n"),
+    CheckConstraint("gate_n = cardinality(gate_dates) AND gate_n = cardinality(gate_ic)", name="gate_n"),
     Index("ix_factor_evaluations_hypothesis_no", "hypothesis_no"),
     Index("ix_factor_evaluations_judgement_id", "judgement_id"),
 )
