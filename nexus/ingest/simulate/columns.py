@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,18 +16,19 @@ DAY = np.timedelta64(1, "D")
 
 def days(dates: Dates) -> Dates:
     """Return days in the resolution that pandas and Parquet keep."""
-    return dates.astype("datetime64[s]")
+    return dates.astype("datetime64[ms]")
 
 
 def instants(values: Dates) -> pd.DatetimeIndex:
     """Return instants in UTC."""
-    return pd.DatetimeIndex(values.astype("datetime64[s]"), tz="UTC")
+    return pd.DatetimeIndex(values.astype("datetime64[ms]"), tz="UTC")
 
 
 def repeated(values: Sequence[str], at: Ints) -> pd.Categorical:
     """Return `values[at]`; a million strings cost what their codes cost."""
     categories, codes = np.unique(values, return_inverse=True)
-    return pd.Categorical.from_codes(codes[at], dtype=pd.CategoricalDtype(categories.tolist()))
+    dtype: Any = pd.CategoricalDtype(categories.tolist())
+    return pd.Categorical.from_codes(codes[at], dtype=dtype)
 
 
 def tickers(names: Names, company: Ints, session: Ints) -> pd.Categorical:

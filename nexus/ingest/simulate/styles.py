@@ -41,14 +41,12 @@ def styles(scores: dict[str, Floats], listed: Bools, stays: Bools, stress: Bools
     months, names = len(listed), int(listed[0].sum())
     always, never = np.ones(months), np.zeros(months)
     first_half = np.where(np.arange(months) < (months - 1) // 2, always, never)
-    in_stress = np.where(stress, always, never)
+    in_stress, calm = np.where(stress, always, never), excess(CALM_SD, names) * always
     noise = {name: excess(truth.sd, names) for name, truth in TRUTHS.items()}
     return [
         *(Style(scores[name], TRUTHS[name].ic * always, noise[name] * always) for name in ("P1", "P2", "P3")),
         Style(scores["D"], TRUTHS["D"].ic * first_half, noise["D"] * first_half),
-        Style(
-            scores["R"], TRUTHS["R"].ic * in_stress, noise["R"] * in_stress + excess(CALM_SD, names) * (1 - in_stress)
-        ),
+        Style(scores["R"], TRUTHS["R"].ic * in_stress, np.where(stress, noise["R"] * always, calm)),
         Style(_late(scores["P4"]), _late_ic() * always, never),
         Style(scores["S"] * _slope(listed, stays), always, never),
     ]

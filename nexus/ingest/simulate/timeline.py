@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -44,9 +45,10 @@ class Timeline:
 @lru_cache(maxsize=8)
 def timeline(start: date, sessions: int) -> Timeline:
     """Return the first `sessions` sessions of the New York Stock Exchange from `start` on."""
-    calendar: Any = exchange_calendars.get_calendar(
-        "XNYS", start=str(start), end=str(np.datetime64(start) + int((sessions + SPARE) * 1.5) + SPARE)
-    )
+    enough = np.datetime64(start) + int((sessions + SPARE) * 1.5) + SPARE
+    with warnings.catch_warnings():  # the library uses what pandas deprecates
+        warnings.simplefilter("ignore", DeprecationWarning)
+        calendar: Any = exchange_calendars.get_calendar("XNYS", start=str(start), end=str(enough))
     dates = calendar.sessions.to_numpy().astype("datetime64[D]")
     closes = calendar.closes.dt.tz_convert(None).to_numpy().astype("datetime64[s]")
     month = dates.astype("datetime64[M]")
