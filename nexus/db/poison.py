@@ -1,7 +1,7 @@
 """Poison for a canary: in a throw-away clone, everything that became known after t is made wrong.
 
-Rows vanish, change and multiply; facts known at t are restated a moment later, and facts that never were are reported then.
-A reader at t that is honest notices nothing.
+Rows vanish, change and multiply; facts known at t are restated a moment later, and facts that never were are reported.
+An honest reader at t notices nothing.
 """
 
 from __future__ import annotations

@@ -78,8 +78,9 @@ class CanaryResult:
             return f"{name}: scores differ from one computation to the next; seed what is random by the day"
         first = self.moves[0]
         return (
-            f"{name}: {self.moved} of {self.compared} scores moved when facts known after the day were poisoned; company "
-            f"{first.company_id} on {first.day} went from {first.before:.6g} to {first.after:.6g}; read through data.at(day)"
+            f"{name}: {self.moved} of {self.compared} scores moved when facts known after the day were poisoned; "
+            f"company {first.company_id} on {first.day} went from {first.before:.6g} to {first.after:.6g}; "
+            "read through data.at(day) only"
         )
 
     def require(self) -> None:
@@ -94,7 +95,7 @@ def canary(database: Database, factor: Factor, days: Sequence[date] | None = Non
 
 
 def canaries(database: Database, factors: Sequence[Factor], days: Sequence[date] | None = None) -> list[CanaryResult]:
-    """Score the factors on `days` (default: three, spread) here and in a poisoned clone, compare, and record each outcome.
+    """Score the factors on `days` (default: three, spread) here and in a poisoned clone; record what differs.
 
     Raises
     ------
@@ -148,7 +149,10 @@ def _probe(
     home: Path,
     before: Answer | None = None,
 ) -> Answer:
-    """Scores in a process whose database this is, with a cache of its own: the clone's loads have the original's uuids."""
+    """Scores in a process whose database this is.
+
+    It has a cache of its own, since the loads of the clone have the uuids of the original's.
+    """
     home.mkdir()
     request = Request(
         factors=[(str(factor.file), factor.name, dict(factor.params)) for factor in factors],
@@ -190,7 +194,7 @@ def _compare(factor: Factor, days: Sequence[date], here: Answer, there: Floats, 
 def _differ(one: Floats, other: Floats) -> Bools:
     """Which numbers differ in a bit; NaN is NaN."""
     bits = [np.ascontiguousarray(values).view(np.int64) for values in (one, other)]
-    return (bits[0] != bits[1]) & ~(np.isnan(one) & np.isnan(other))
+    return np.asarray((bits[0] != bits[1]) & ~(np.isnan(one) & np.isnan(other)))
 
 
 def _row(result: CanaryResult) -> dict[str, Any]:

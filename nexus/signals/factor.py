@@ -36,13 +36,13 @@ class Factor:
     version : bumped by hand when the scores change meaning
     inputs : "table.column" or "table.name" of everything `compute` reads; reading anything else raises
     neutralise : one of NEUTRALISATIONS
-    compute : (data, day, params) -> (n_companies,) in the order of `data.at(day).companies`, higher for what is expected to
-        earn more, NaN where there is no opinion
+    compute : (data, day, params) -> (n_companies,) in the order of `data.at(day).companies`, higher for what is to earn
+        more, NaN where there is no opinion
     params : plain values, handed to `compute`
     condition : (data, day) -> whether the factor claims anything on that day, by what was known then
 
-    Raises InputError where the factor could not be judged: a misspelt input or neutralisation, parameters that are not JSON, a
-    function that is not written in a file.
+    Raises InputError where the factor could not be judged: a misspelt input or neutralisation, parameters that are not
+    JSON, a function that is not written in a file.
     """
 
     name: str

@@ -13,6 +13,7 @@ from nexus.db.panel import Observations, Panel, View
 from nexus.errors import InputError, NexusError
 from nexus.maths.stats import residualise
 from nexus.maths.types import Bools, Floats, Ints
+from nexus.settings import settings
 from nexus.signals import exposures as exposed
 from nexus.signals.exposures import Exposures
 from nexus.signals.factor import Factor
@@ -24,7 +25,6 @@ Progress = Callable[[Iterable[date]], Iterable[date]]
 
 PRICED = "priced"
 """A universe without membership spells: whoever has a bar that day. It knows survivors only."""
-SECTORS = "GICS"
 WARM_UP_DAYS = 800
 """Calendar days that a panel should begin before the first day, for windows of two years."""
 
@@ -54,7 +54,7 @@ def inputs_of(factors: Iterable[Scorable], universe: str) -> tuple[str, ...]:
         if factor.neutralise != "none":
             needed.update(exposed.INPUTS)
         if "sector" in factor.neutralise:
-            needed.add(f"classifications.{SECTORS}")
+            needed.add(f"classifications.{settings().sectors}")
     return tuple(sorted(needed))
 
 
@@ -102,7 +102,8 @@ def neutralised(scores: Scores, panel: Panel, known: Exposures | None = None) ->
 
 def sectors(panel: Panel, days: Sequence[date]) -> Ints:
     """Number of each company's sector as known on each day, -1 unknown. (n_days, n_companies)."""
-    return np.array([panel.at(day).sector(SECTORS) for day in days], np.int64).reshape(len(days), len(panel.companies))
+    codes = [panel.at(day).sector(settings().sectors) for day in days]
+    return np.array(codes, np.int64).reshape(len(days), len(panel.companies))
 
 
 def _members(view: View, universe: str) -> Bools:

@@ -26,8 +26,8 @@ def from_file(path: str | Path) -> dict[str, Factor]:
     Raises
     ------
     InputError
-        When the file cannot be read or run, holds no factor, two of one name, one of a built-in's name, or one whose code
-        is in another file: the ledger knows a factor by the one file it is written in.
+        When the file cannot be read or run, holds no factor, two of one name, one of a built-in's name, or one whose
+        code is in another file: the ledger knows a factor by the one file it is written in.
     """
     path = Path(path).resolve()
     found = factors_in(path)

@@ -60,14 +60,14 @@ def _margin_compression(data: Observations, day: date, params: Params) -> Floats
 
 
 def _asset_growth(data: Observations, day: date, params: Params) -> Floats:
-    """Minus the growth of total assets over four quarters; builders of empires earn less. Cooper, Gulen & Schill (2008)."""
+    """Minus the growth of total assets over four quarters; who grows earns less. Cooper, Gulen & Schill (2008)."""
     view = data.at(day)
     ends, assets = view.period_ends("total_assets", 5), view.quarters("total_assets", 5)
     return np.where(_fresh(ends[0], day) & _apart(ends[0], ends[4], YEAR), 1 - _ratio(assets[0], assets[4]), np.nan)
 
 
 def _return_on_equity(data: Observations, day: date, params: Params) -> Floats:
-    """Quarterly net income over the equity of the quarter before; the profitable earn more. Hou, Xue & Zhang (2015)."""
+    """Net income over the equity of the quarter before; the profitable earn more. Hou, Xue & Zhang (2015)."""
     view = data.at(day)
     ends = view.period_ends("net_income", 1)[0]
     before = view.period_ends("equity", QUARTERS)
@@ -78,8 +78,8 @@ def _return_on_equity(data: Observations, day: date, params: Params) -> Floats:
 def _accruals(data: Observations, day: date, params: Params) -> Floats:
     """Cash flow from operations less net income, over assets; earnings made of accruals fade. Sloan (1996).
 
-    Of the newest quarter that has both flows, at most 400 days old. Most filings give the cash flow of the year to date,
-    which is a quarter's only in the first: annual in effect.
+    Of the newest quarter that has both flows, at most 400 days old. Most filings give the cash flow of the year to
+    date, which is a quarter's only in the first: annual in effect.
     """
     view = data.at(day)
     flows, ends = view.quarters("operating_cf", QUARTERS), view.period_ends("operating_cf", QUARTERS)
@@ -91,7 +91,7 @@ def _accruals(data: Observations, day: date, params: Params) -> Floats:
 
 
 def _filing_lateness(data: Observations, day: date, params: Params) -> Floats:
-    """Minus the days from the newest period's end to its filing; bad news is filed late. Bartov & Konchitchki (2017)."""
+    """Minus the days from the newest period to its filing; bad news is late. Bartov & Konchitchki (2017)."""
     return -data.at(day).fundamental("lag_days", max_age_days=200)
 
 

@@ -54,7 +54,7 @@ def _volatility(data: Observations, day: date, params: Params) -> Floats:
 
 
 def _idiosyncratic_volatility(data: Observations, day: date, params: Params) -> Floats:
-    """Minus the deviation of a month's returns from beta times the market. Ang, Hodrick, Xing & Zhang (2006), one factor."""
+    """Minus the deviation of a month's returns from beta times the market. Ang, Hodrick, Xing & Zhang (2006)."""
     view = data.at(day)
     returns, market = view.returns(MONTH), market_returns(view, MONTH)
     least = int(0.75 * MONTH)
