@@ -103,14 +103,25 @@ def clone(database: Database, name: str) -> Database:
         When another session is connected: close it and try again.
     """
     database.dispose()
-    with database.sibling("postgres").autocommit() as connection:
-        try:
+    _scheduler(database, "stop")
+    try:
+        with database.sibling("postgres").autocommit() as connection:
             connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{database.url.database}"'))
-        except DBAPIError as error:
-            raise DatabaseError(
-                f"clone of {database.url.database}: {str(error.orig).strip()}; close other sessions and try again"
-            ) from error
+    except DBAPIError as error:
+        raise DatabaseError(
+            f"clone of {database.url.database}: {str(error.orig).strip()}; close other sessions and try again"
+        ) from error
+    finally:
+        _scheduler(database, "start")
     return database.sibling(name)
+
+
+def _scheduler(database: Database, verb: str) -> None:
+    """Stop or start TimescaleDB's scheduler: it sits in each database with the extension and would hold up a clone."""
+    with database.autocommit() as connection:
+        superuser = connection.scalar(text("SELECT rolsuper FROM pg_roles WHERE rolname = current_user"))
+        if superuser and capabilities.detect(connection).timescaledb:
+            connection.execute(text(f"SELECT _timescaledb_functions.{verb}_background_workers()"))
 
 
 def _config(connection: Connection | None) -> Config:

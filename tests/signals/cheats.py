@@ -1,0 +1,67 @@
+"""Factors that see the future, as a user could write them: each opens a connection of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import numpy as np
+from sqlalchemy import text
+
+from nexus.db.engine import Database
+from nexus.db.panel import Observations
+from nexus.maths.stats import ranks
+from nexus.maths.types import Floats
+from nexus.signals.factor import Factor
+
+CLOSE_AFTER = """
+SELECT company_id, close FROM prices p WHERE session = (
+    SELECT session FROM sessions WHERE calendar = 'XNYS' AND session > :day ORDER BY session OFFSET :ahead LIMIT 1)
+"""
+AT_PERIOD_END = """
+SELECT DISTINCT ON (company_id) company_id, value FROM fundamentals
+WHERE field = 'net_income' AND period_end <= :day ORDER BY company_id, period_end DESC, known_at
+"""
+LATEST_VINTAGE = """
+SELECT DISTINCT ON (company_id) company_id, value FROM fundamentals f
+WHERE field = 'net_income' AND EXISTS (
+    SELECT FROM fundamentals first WHERE (first.company_id, first.field, first.period_end)
+        = (f.company_id, f.field, f.period_end) AND first.known_at <= CAST(:day AS date))
+ORDER BY company_id, period_end DESC, known_at DESC
+"""
+
+
+def ask(data: Observations, statement: str, **parameters: object) -> Floats:
+    with Database.configured().read() as connection:
+        found = {row[0]: row[1] for row in connection.execute(text(statement), parameters)}
+    return np.array([found.get(int(company), np.nan) for company in data.companies])
+
+
+def forward_rank(data: Observations, day: date, params: Mapping[str, Any]) -> Floats:
+    """L1."""
+    entry, leave = (ask(data, CLOSE_AFTER, day=day, ahead=ahead) for ahead in (0, 21))
+    return ranks((leave / entry - 1)[None, :])[0]
+
+
+def tomorrow(data: Observations, day: date, params: Mapping[str, Any]) -> Floats:
+    """L2."""
+    made = ask(data, CLOSE_AFTER, day=day, ahead=0) / data.at(day).prices("close", 1)[-1] - 1
+    noise = np.random.default_rng(day.toordinal()).standard_normal(len(made)) * np.nanstd(made)
+    return 0.3 * made + noise
+
+
+def at_period_end(data: Observations, day: date, params: Mapping[str, Any]) -> Floats:
+    """L3."""
+    return ask(data, AT_PERIOD_END, day=day)
+
+
+def latest_vintage(data: Observations, day: date, params: Mapping[str, Any]) -> Floats:
+    """L4."""
+    return ask(data, LATEST_VINTAGE, day=day)
+
+
+L1 = Factor("cheat_l1", "1", ("prices.close",), "none", forward_rank)
+L2 = Factor("cheat_l2", "1", ("prices.close",), "none", tomorrow)
+L3 = Factor("cheat_l3", "1", ("fundamentals.net_income",), "none", at_period_end, type="fundamental")
+L4 = Factor("cheat_l4", "1", ("fundamentals.net_income",), "none", latest_vintage, type="fundamental")
