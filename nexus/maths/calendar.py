@@ -7,6 +7,7 @@ import numpy as np
 from nexus.maths.types import Dates
 
 MONTH = 21.0
+"""Sessions in a month, by convention."""
 
 
 def increasing(dates: Dates, what: str) -> Dates:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from nexus.maths import kernels
+from nexus.maths.compiled import by_rows
 from nexus.maths.stats import centred_ranks, row_order, tranches
 from nexus.maths.types import Floats, Ints
 
@@ -36,9 +37,7 @@ def _correlate(order: kernels.Small, counts: kernels.Small, forward: Floats) -> 
         raise ValueError(f"rank_ic: scores are {order.shape}, returns {forward.shape}; pass the same dates and names")
     values = np.ascontiguousarray(forward, np.float64)
     out = np.empty(len(counts))
-    kernels.by_rows(
-        lambda rows: kernels.correlate_rows(order[rows], counts[rows], values[rows], out[rows]), *order.shape
-    )
+    by_rows(lambda rows: kernels.correlate_rows(order[rows], counts[rows], values[rows], out[rows]), *order.shape)
     return out
 
 

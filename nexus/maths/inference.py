@@ -13,8 +13,6 @@ from scipy import stats
 from nexus.maths import hlz
 from nexus.maths.types import Floats
 
-NEVER = 10**9
-
 
 class EWC(NamedTuple):
     """A t statistic and the degrees of freedom of the Student's t to read it against."""
@@ -61,7 +59,7 @@ def newey_west_t(x: Floats, lags: int) -> float:
 def ewc_t(x: Floats) -> EWC:
     """Mean over the equal-weighted cosine standard error, with its degrees of freedom; t is NaN without variance.
 
-    B = max(1, floor(0.4 n^(2/3))) type II cosine transforms. Lazarus, Lewis, Stock & Watson (2018), eqs. 8 and 13.
+    B = max(1, floor(0.4 n^(2/3))) type II cosine transforms. Lazarus, Lewis, Stock & Watson (2018).
     """
     x = _series(x, "ewc_t")
     n = len(x)

@@ -8,50 +8,25 @@ Where the leading bits tell too little apart, all 64 bits are sorted instead.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
-from typing import TypeVar, cast
-
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from nexus.maths.compiled import kernel
 from nexus.maths.types import Floats
 
-Kernel = TypeVar("Kernel", bound=Callable[..., object])
 Keys = NDArray[np.uint64]
 Small = NDArray[np.int32]
 
 DIGIT = np.uint64(11)
+"""Bits that one pass of the radix sort looks at; six passes see all 64."""
 BINS = 1 << 11
 MASK = np.uint64(BINS - 1)
 ALL_PASSES = 6
 SIGN = np.uint64(1 << 63)
+EXPONENT = 0x7FF << 52
 NOT_FINITE = np.uint64(0)
 PATIENCE = 8
-THREAD_CELLS = 1 << 18
-
-
-def kernel(function: Kernel) -> Kernel:
-    """Compile for use from threads, cached beside the source or, where that cannot be written, in the user's cache."""
-    try:
-        return cast(Kernel, numba.njit(nogil=True, cache=True)(function))
-    except RuntimeError:  # no folder to cache in
-        return cast(Kernel, numba.njit(nogil=True)(function))
-
-
-def by_rows(work: Callable[[slice], object], n_rows: int, n_columns: int) -> None:
-    """Run `work` on slices of the rows, in threads when there is enough to share."""
-    threads = min(os.cpu_count() or 1, n_rows, 1 + n_rows * n_columns // THREAD_CELLS)
-    edges = [n_rows * part // threads for part in range(threads + 1)] if threads else [0]
-    parts = [slice(start, stop) for start, stop in pairwise(edges)]
-    if len(parts) == 1:
-        work(parts[0])
-    elif parts:
-        with ThreadPoolExecutor(len(parts)) as pool:
-            list(pool.map(work, parts))
+"""Moves per element after which the insertion gives up on the leading bits."""
 
 
 @kernel
@@ -131,13 +106,10 @@ def _sort(keys: Keys, tags: Small, n: int, keys_too: Keys, tags_too: Small, coun
 @kernel
 def _keys_of(values: Floats, out: Keys) -> None:
     """Unsigned integers that sort as the numbers do, minus zero as zero; 0 for what is not finite."""
-    for i in range(values.size):
-        out[i] = 0
-        if np.isfinite(values[i]):
-            out[i] = 1
     bits = (values + 0.0).view(np.int64)
     for i in range(bits.size):
-        out[i] *= np.uint64(bits[i]) ^ (np.uint64(bits[i] >> 63) | SIGN)
+        key = np.uint64(bits[i]) ^ (np.uint64(bits[i] >> 63) | SIGN)
+        out[i] = NOT_FINITE if (bits[i] & EXPONENT) == EXPONENT else key
 
 
 @kernel

@@ -18,6 +18,7 @@ Metric = Literal["sharpe", "mean"]
 
 EULER = float(np.euler_gamma)
 CELLS = 1 << 22
+"""Numbers of splits x variants that `pbo` holds at once."""
 
 
 class Drawdown(NamedTuple):
@@ -106,7 +107,7 @@ def probabilistic_sharpe(sharpe: float, benchmark: float, n_obs: int, skew: floa
 
     sharpe, benchmark : per period
     kurtosis : not in excess, 3 for a normal
-    Bailey & Lopez de Prado (2012), J. Risk 15(2), eq. 11.
+    Bailey & Lopez de Prado (2012), J. Risk 15(2).
     """
     variance = 1 - skew * sharpe + (kurtosis - 1) / 4 * sharpe**2
     if n_obs < 2 or not variance > 0:
@@ -121,7 +122,7 @@ def expected_best_sharpe(trial_variance: float, n_trials: int) -> float:
     """Sharpe ratio to expect of the best of several trials without skill, per period.
 
     trial_variance : of the trials' Sharpe ratios
-    Bailey & Lopez de Prado (2014), eq. 1.
+    Bailey & Lopez de Prado (2014).
     """
     if n_trials < 2:
         raise ValueError(f"expected_best_sharpe: {n_trials} trials have no best; give 2 or more")
@@ -135,7 +136,7 @@ def deflated_sharpe(
     """`probabilistic_sharpe` against the best that the trials would have given without skill.
 
     trial_variance : of the trials' Sharpe ratios per period; taken as 1 / (n_obs - 1) where smaller
-    Bailey & Lopez de Prado (2014), eq. 2.
+    Bailey & Lopez de Prado (2014).
     """
     floor = 1 / (n_obs - 1) if n_obs > 1 else np.inf
     benchmark = expected_best_sharpe(max(trial_variance, floor), n_trials)
@@ -149,7 +150,7 @@ def pbo(returns: Floats, blocks: int = 16, metric: Metric = "sharpe") -> float:
     blocks : even; all ways to take half of these for the sample. The first periods that fill no block are left out
     metric : what best means, "sharpe" or "mean"
     Relative rank = average rank / (n_variants + 1); the share of logits <= 0. A variant without variance has Sharpe 0.
-    Bailey, Borwein, Lopez de Prado & Zhu (2017), section 3.
+    Bailey, Borwein, Lopez de Prado & Zhu (2017).
     """
     _check_pbo(returns, blocks, metric)
     n_variants = returns.shape[1]

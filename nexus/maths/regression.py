@@ -9,6 +9,7 @@ import numpy as np
 from nexus.maths.types import Bools, Floats, Ints
 
 COLLINEAR = 1e-12
+"""Share of a sum of squares below which what is left of it is rounding."""
 
 
 def row_residuals(regressand: Floats, regressors: Sequence[Floats], groups: Ints, known: Bools) -> Floats:

@@ -12,6 +12,7 @@ import numpy as np
 from nexus.maths.types import Bools, Floats, Ints
 
 GRACE = 5
+"""Sessions before the market's last within which a company without bars may still come back."""
 UNKNOWN_DELISTING = -0.30
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nexus.maths import kernels
+from nexus.maths.compiled import by_rows
 from nexus.maths.regression import row_residuals
 from nexus.maths.types import Floats, Ints
 
@@ -43,7 +44,7 @@ def row_order(values: Floats) -> tuple[kernels.Small, kernels.Small]:
     values = np.ascontiguousarray(values, np.float64)
     order = np.empty(values.shape, np.int32)
     counts = np.empty(len(values), np.int32)
-    kernels.by_rows(lambda rows: kernels.order_rows(values[rows], order[rows], counts[rows]), *values.shape)
+    by_rows(lambda rows: kernels.order_rows(values[rows], order[rows], counts[rows]), *values.shape)
     return order, counts
 
 
@@ -54,7 +55,7 @@ def ranks(values: Floats) -> Floats:
     """
     order, counts = row_order(values)
     out = np.full(order.shape, np.nan)
-    kernels.by_rows(lambda rows: kernels.rank_rows(order[rows], counts[rows], out[rows]), *order.shape)
+    by_rows(lambda rows: kernels.rank_rows(order[rows], counts[rows], out[rows]), *order.shape)
     return out
 
 

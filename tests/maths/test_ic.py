@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.stats import pearsonr, rankdata, spearmanr
 
-from nexus.maths import kernels
+from nexus.maths import compiled
 from nexus.maths.ic import calendar_time_ic, pearson_ic, rank_ic, rank_ic_many
 from nexus.maths.types import Floats
 
@@ -114,7 +114,7 @@ def test_rank_ic_needs_three_names_and_variance() -> None:
 
 def test_rank_ic_in_threads_is_rank_ic_in_one() -> None:
     scores, forward = panel(3, n_dates=1500, n_companies=400)
-    assert scores.size > kernels.THREAD_CELLS
+    assert scores.size > compiled.THREAD_CELLS
     rows = np.concatenate([rank_ic(scores[t : t + 1], forward[t : t + 1]) for t in range(0, 1500, 50)])
     np.testing.assert_array_equal(rank_ic(scores, forward)[::50], rows)
 
@@ -184,7 +184,7 @@ def test_kernels_compile_where_nothing_can_be_cached(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(caching.FunctionCache._impl_class, "_locator_classes", [])
 
-    @kernels.kernel
+    @compiled.kernel
     def double(x: float) -> float:
         return 2 * x
 
