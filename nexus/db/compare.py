@@ -15,6 +15,9 @@ from nexus.db.copy import copy
 from nexus.db.shape import Shape
 
 
+MANY = 20_000  # rows from which a join of whole ranges beats as many descents of the index
+
+
 @dataclass(frozen=True)
 class Verdicts:
     """What a load has to do: rows to insert, and the places of rows that contradict a vintage."""
@@ -57,18 +60,22 @@ def stage(connection: Connection, shape: Shape, rows: pa.Table) -> None:
     )
     numbered = rows.append_column("n", pa.array(np.arange(rows.num_rows, dtype=np.int32)))
     copy(connection, "staged", numbered, jsonb=shape.jsonb)
-    connection.execute(text("ANALYZE staged"))
 
 
-def judge(connection: Connection, shape: Shape, source: str, *, overtaken_after: int | None) -> Verdicts:
-    """Compare `staged` with the vintages, under the ingest lock; leave the verdicts in `judged`.
+def judge(
+    connection: Connection, shape: Shape, source: str, rows: pa.Table, *, overtaken_after: int | None
+) -> Verdicts:
+    """Compare `rows`, staged, with the vintages, under the ingest lock; leave the verdicts in `judged`.
 
     overtaken_after : rows without a known_at give way to vintages of later loads than this; None: to none
     """
-    parameters = {"source": source, "overtaken_after": overtaken_after}
     connection.execute(_JUDGED)
-    connection.execute(text(_stamped(shape)), {"source": source})
-    connection.execute(text(_assumed(shape)), parameters)
+    if rows.num_rows > MANY:
+        _prefer_merging(connection, shape)
+    if rows["known_at"].null_count < rows.num_rows:
+        connection.execute(text(_stamped(shape)), {"source": source})
+    if rows["known_at"].null_count:
+        connection.execute(text(_assumed(shape)), {"source": source, "overtaken_after": overtaken_after})
     inserted = connection.scalar(text("SELECT count(*) FROM judged WHERE NOT contradicted"))
     places = connection.scalars(text("SELECT n FROM judged WHERE contradicted ORDER BY n")).all()
     return Verdicts(int(inserted or 0), np.array(places, dtype=np.int64))
@@ -95,6 +102,14 @@ def copy_straight(connection: Connection, shape: Shape, source: str, rows: pa.Ta
     columns["known_at"] = pc.coalesce(rows["known_at"], rows["default_known_at"])
     columns["load_id"] = pa.repeat(pa.scalar(load_id, pa.int64()), rows.num_rows)
     copy(connection, shape.name, pa.table(columns), jsonb=shape.jsonb)
+
+
+def _prefer_merging(connection: Connection, shape: Shape) -> None:
+    """Both sides are in the order of the key; without statistics the planner would look rows up one by one."""
+    connection.execute(text("SET LOCAL work_mem = '256MB'"))
+    connection.execute(text("SET LOCAL enable_nestloop = off"))
+    if not shape.has_text_key:  # to order texts by the rules of a language costs more than to hash them
+        connection.execute(text("SET LOCAL enable_hashjoin = off"))
 
 
 def _stamped(shape: Shape) -> str:

@@ -148,7 +148,9 @@ def _attempt(database: Database, run_id: UUID, batch: Batch, read: int) -> _Done
             return None
         inserted = arranged.rows.num_rows
         if not direct:
-            verdicts = compare.judge(connection, batch.shape, batch.source, overtaken_after=before.load_id)
+            verdicts = compare.judge(
+                connection, batch.shape, batch.source, arranged.rows, overtaken_after=before.load_id
+            )
             inserted = verdicts.inserted
             refused += batch.refuse(arranged.order[verdicts.contradicted], *CONTRADICTED)
         turned_away = [*batch.rejects, *refused]

@@ -61,6 +61,11 @@ class Shape:
         return next((name for name in self.key if isinstance(self.table.columns[name].type, Date)), None)
 
     @property
+    def has_text_key(self) -> bool:
+        """Whether a column of the key is text."""
+        return any(_arrow(self.table.columns[name]) == pa.string() for name in self.key)
+
+    @property
     def jsonb(self) -> tuple[str, ...]:
         """Columns that hold JSON."""
         return tuple(column.name for column in self.table.columns if isinstance(column.type, JSONB))
