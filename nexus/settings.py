@@ -14,9 +14,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="NEXUS_", env_ignore_empty=True, extra="ignore")
 
-    database_url: str | None = Field(default=None, description="PostgreSQL to use; unset: the embedded server under `home`")
+    database_url: str | None = Field(default=None, description="PostgreSQL to use; unset: the embedded one in `home`")
     database: str = Field(default="nexus", description="name of the database on the embedded server")
-    home: Path = Field(Path.home() / ".nexus", description="embedded server, caches")
+    home: Path = Field(default=Path.home() / ".nexus", description="embedded server, caches")
     data_dir: Path = Field(default=Path("data"), description="folder of the real pack")
     reports_dir: Path = Field(default=Path("reports"), description="where reports are written")
     universe: str = Field(default="SP500", description="default universe: its signals carry the factor's bare name")
