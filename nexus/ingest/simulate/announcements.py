@@ -14,7 +14,7 @@ from nexus.maths.types import Dates, Ints
 RESULTS = "earnings"
 RESULTS_LAG = (15, 26)
 """Days from a quarter's end to its results: before any filing."""
-CURRENT_REPORTS = {"8-K 1.01": 1.0, "8-K 5.02": 1.2, "8-K 7.01": 2.0, "8-K 8.01": 1.5}
+CURRENT_REPORTS = {"8-K:1.01": 1.0, "8-K:5.02": 1.2, "8-K:7.01": 2.0, "8-K:8.01": 1.5}
 """Event type -> how many a year a firm reports: agreements, directors and officers, disclosures, other."""
 REPORT_LAG = (0, 5)
 """Days from what happened to its report."""
@@ -47,7 +47,7 @@ def _reports(market: Market, kind: str, rate: float) -> pd.DataFrame:
     company, session = np.nonzero(happens.T)
     known = office_hours(random, time.dates[session] + random.integers(*REPORT_LAG, size=len(session)) * DAY)
     known = np.maximum(known, time.closes[session])
-    item = kind.split()[1]
+    item = kind.removeprefix("8-K:")
     same = np.zeros_like(company)
     titles, payloads = repeated([f"Item {item}"], same), repeated([f'{{"item": "{item}"}}'], same)
     return _rows(market, kind, company, time.dates[session], known, titles, payloads)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from nexus.ingest.simulate.columns import DAY, days, instants, repeated, tickers
+from nexus.ingest.simulate.columns import DAY, days, instants, tickers
 from nexus.ingest.simulate.market import Market
 from nexus.ingest.simulate.streams import stream
 from nexus.maths.types import Dates, Ints
@@ -61,25 +61,20 @@ def _actions(
 
 
 def reference(market: Market) -> pd.DataFrame:
-    """Return ticker, cik, name, valid_from, valid_to, scheme, code: a row per ticker spell, with its company's sector.
+    """Return ticker, cik, name, valid_from, valid_to, scheme, code: a row per ticker spell, then one per sector spell.
 
     A leaver's ticker holds until after its delisting, which needs it.
     """
-    names, lives, sector = market.names, market.economy.lives, market.economy.exposures.sector
-    company = names.company
+    names, lives, dates = market.names, market.economy.lives, market.economy.time.dates
+    company, everyone = names.company, np.arange(len(lives))
     last_spell = np.append(company[1:] != company[:-1], True)
     end = np.where(last_spell, lives.last[company] + 2, np.append(names.start[1:], 0))
-    spell = _spell(market.economy.time.dates, names.start, end)
-    return pd.DataFrame(
-        {
-            "ticker": names.ticker,
-            "cik": names.cik[company],
-            "name": [f"Simulated {i:04d} Inc" for i in company],
-            **spell,
-            "scheme": SCHEME,
-            "code": repeated([f"{10 + 5 * s}" for s in range(sector.max() + 1)], sector[company]),
-        }
-    )
+    called = pd.DataFrame({"ticker": names.ticker, "cik": names.cik[company]})
+    called = called.assign(name=[f"Simulated {i:04d} Inc" for i in company], **_spell(dates, names.start, end))
+    sectors = pd.DataFrame({"ticker": names.at(everyone, lives.first), "cik": names.cik})
+    sectors = sectors.assign(**_spell(dates, lives.first, lives.last + 2), scheme=SCHEME)
+    sectors["code"] = [f"{10 + 5 * sector}" for sector in market.economy.exposures.sector]
+    return pd.concat([called, sectors], ignore_index=True)
 
 
 def universe(market: Market) -> pd.DataFrame:

@@ -19,8 +19,8 @@ def test_noise_means_nothing_as_noisily_as_asked(
     markets: list[Truths], persistence: float, style_sd: float | None, sd: float
 ) -> None:
     means, sds, kept = [], [], []
-    for market in markets[:4]:
-        for scores in noise_factors(1, 4, persistence, style_sd, market):
+    for market in markets[:3]:
+        for scores in noise_factors(1, 3, persistence, style_sd, market):
             ic = rank_ic(scores, market.forward[21])[:-1]
             means.append(ic.mean() / (ic.std(ddof=1) / np.sqrt(len(ic))))
             sds.append(ic.std(ddof=1))
@@ -28,7 +28,7 @@ def test_noise_means_nothing_as_noisily_as_asked(
             np.testing.assert_array_equal(np.isfinite(scores), market.member)
     assert np.abs(np.mean(means)) < 4 / np.sqrt(len(means))
     assert np.mean(sds) == pytest.approx(sd, rel=0.1)
-    assert np.mean(kept) == pytest.approx(persistence, abs=0.01)
+    assert np.mean(kept) == pytest.approx(persistence, abs=0.02)  # a direction of unit length turns a little faster
 
 
 def test_noise_of_another_seed_is_another(markets: list[Truths]) -> None:

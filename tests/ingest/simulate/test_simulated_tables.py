@@ -19,7 +19,7 @@ COLUMNS = {
     "relations": ["src_kind", "src", "relation", "dst_kind", "dst", "valid_from", "valid_to", "weight", "known_at"],
 }
 KEYS = {
-    "reference": ["cik", "valid_from"],
+    "reference": ["cik", "valid_from", "scheme"],
     "universe": ["cik", "valid_from"],
     "prices": ["ticker", "date"],
     "actions": ["ticker", "ex_date", "kind"],
@@ -36,9 +36,14 @@ def frames(market: Market) -> Frames:
     return tables(market)
 
 
+def symbols(frames: Frames) -> pd.DataFrame:
+    reference = frames["reference"]
+    return reference[reference["scheme"].isna()]
+
+
 def resolve(frames: Frames, rows: pd.DataFrame, day: str) -> pd.Series:
     """The CIK whose spell of the row's ticker holds on the row's day: what any reader of the files does."""
-    spells = frames["reference"][["ticker", "cik", "valid_from", "valid_to"]]
+    spells = symbols(frames)[["ticker", "cik", "valid_from", "valid_to"]]
     keyed = (
         rows.drop(columns="cik", errors="ignore").reset_index()[["index", "ticker", day]].rename(columns={day: "day"})
     )
@@ -72,7 +77,7 @@ def test_prices_resolve_to_the_company_that_traded(frames: Frames, market: Marke
 def test_two_tickers_have_a_second_owner_and_one_company_in_a_hundred_is_renamed_a_year(
     frames: Frames, market: Market
 ) -> None:
-    spells = frames["reference"]
+    spells = symbols(frames)
     owners = spells.groupby("ticker")["cik"].nunique()
     assert owners.value_counts().to_dict() == {1: len(owners) - 2, 2: 2}
     renames = len(spells) - spells["cik"].nunique()
@@ -80,6 +85,15 @@ def test_two_tickers_have_a_second_owner_and_one_company_in_a_hundred_is_renamed
     following = spells.sort_values(["cik", "valid_from"]).groupby("cik")
     gaps = following["valid_from"].shift(-1) != spells["valid_to"]
     assert gaps.sum() == spells["cik"].nunique()  # spells of a company touch; only its last has none after it
+
+
+def test_each_company_is_in_one_of_eleven_sectors(frames: Frames, market: Market) -> None:
+    classes = frames["reference"].query("scheme == 'SIM'")
+    assert classes["cik"].tolist() == market.names.cik.tolist()
+    assert classes["code"].nunique() == 11
+    together = classes["code"].to_numpy()[:, None] == classes["code"].to_numpy()
+    sector = market.economy.exposures.sector
+    np.testing.assert_array_equal(together, sector[:, None] == sector)
 
 
 def test_members_are_those_listed(frames: Frames, market: Market) -> None:
