@@ -142,9 +142,12 @@ def test_pbo_of_skill_is_nothing_and_of_noise_a_half() -> None:
 
 
 def test_pbo_of_a_variant_that_never_moves() -> None:
+    """Its Sharpe ratio counts as 0, not as infinite: it is never the best of variants that earn something."""
     returns = random_returns(8, 40, 3)
-    returns[:, 0] = 0.0
-    assert 0 <= performance.pbo(returns, 4) <= 1
+    returns[:, 1] += 0.1
+    returns[:, 0] = 0.01
+    assert performance.pbo(returns, 4) == 0.0
+    assert performance.pbo(returns[:, [1, 0]], 4) == 0.0
 
 
 def test_pbo_refuses_what_it_cannot_split() -> None:
