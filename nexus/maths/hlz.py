@@ -45,7 +45,7 @@ def adjusted(p: Floats, method: Method) -> Floats:
     return out
 
 
-def family_p(series: Floats, *, seed: int, draws: int = 2000, block: float | None = None) -> Floats:
+def family_p(series: Floats, *, seed: int = 0, draws: int = 2000, block: float | None = None) -> Floats:
     """p-values of means, two-sided, controlling the chance of any false one in the family whatever their dependence.
 
     series : (n_periods, n_variants), in order of date, without NaN

@@ -102,7 +102,7 @@ def alpha_beta(returns: Floats, factors: Floats) -> Regression:
     )
 
 
-def probabilistic_sharpe(sharpe: float, benchmark: float, n_obs: int, skew: float, kurtosis: float) -> float:
+def probabilistic_sharpe(sharpe: float, n_obs: int, skew: float, kurtosis: float, benchmark: float = 0.0) -> float:
     """Probability that the true Sharpe ratio is above the benchmark.
 
     sharpe, benchmark : per period
@@ -140,7 +140,7 @@ def deflated_sharpe(
     """
     floor = 1 / (n_obs - 1) if n_obs > 1 else np.inf
     benchmark = expected_best_sharpe(max(trial_variance, floor), n_trials)
-    return probabilistic_sharpe(sharpe, benchmark, n_obs, skew, kurtosis)
+    return probabilistic_sharpe(sharpe, n_obs, skew, kurtosis, benchmark)
 
 
 def pbo(returns: Floats, blocks: int = 16, metric: Metric = "sharpe") -> float:

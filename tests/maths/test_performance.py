@@ -90,14 +90,14 @@ def test_deflated_sharpe_takes_sampling_noise_as_the_least_variance() -> None:
 
 
 def test_probabilistic_sharpe_is_the_normal_approximation() -> None:
-    psr = performance.probabilistic_sharpe(0.2, 0.1, 61, -0.5, 4.0)
+    psr = performance.probabilistic_sharpe(0.2, 61, -0.5, 4.0, benchmark=0.1)
     assert psr == pytest.approx(scipy.stats.norm.cdf(0.1 * np.sqrt(60 / (1 + 0.1 + 0.03))))
-    assert performance.probabilistic_sharpe(0.1, 0.1, 61, -0.5, 4.0) == 0.5
+    assert performance.probabilistic_sharpe(0.1, 61, -0.5, 4.0, benchmark=0.1) == 0.5
 
 
 def test_probabilistic_sharpe_refuses_excess_kurtosis() -> None:
     with pytest.raises(ValueError, match="kurtosis not in excess"):
-        performance.probabilistic_sharpe(2.0, 0.0, 61, 0.0, -0.5)
+        performance.probabilistic_sharpe(2.0, 61, 0.0, -0.5)
 
 
 def test_expected_best_of_trials_is_what_simulation_gives() -> None:
