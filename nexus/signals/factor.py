@@ -22,6 +22,7 @@ from nexus.maths.types import Floats
 
 NEUTRALISATIONS = ("none", "beta", "beta+volatility", "beta+volatility+sector")
 TYPES = ("price", "fundamental", "event", "graph", "model")
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 WORD = re.compile(r"[A-Za-z0-9_.+-]+")
 
 Compute: TypeAlias = Callable[[Observations, date, Mapping[str, Any]], Floats]
@@ -53,6 +54,8 @@ class Factor:
     params: Mapping[str, Any] = field(default_factory=dict, hash=False)
     condition: Condition | None = None
     type: str = "price"
+    code_hash: str = field(init=False)
+    """Digest of the code of the whole file, when the factor was made: comments, layout and docstrings do not count."""
 
     def __post_init__(self) -> None:
         for word in (self.name, self.version):
@@ -64,19 +67,13 @@ class Factor:
         object.__setattr__(self, "params", _plain(self.name, self.params))
         files = {_code(self.name, f).co_filename for f in (self.compute, self.condition) if f is not None}
         if len(files) > 1:
-            raise InputError(
-                f"factor {self.name}: compute and condition are in {' and '.join(sorted(files))}; one file"
-            )
+            raise InputError(f"factor {self.name}: its code is in {' and '.join(sorted(files))}; write it in one file")
+        object.__setattr__(self, "code_hash", file_hash(self.file))
 
     @property
     def file(self) -> Path:
         """The file whose code is the factor's."""
         return Path(_code(self.name, self.compute).co_filename)
-
-    @property
-    def code_hash(self) -> str:
-        """Digest of the code of the whole file: comments, layout and docstrings do not count, anything else does."""
-        return file_hash(self.file)
 
     @property
     def params_hash(self) -> str:
@@ -116,10 +113,8 @@ def file_hash(path: Path) -> str:
 def _file_hash(path: Path, _mtime: int) -> str:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
-            node
-        ):
-            node.body[0] = ast.Pass()
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
     # the text that the tree unparses to, not the tree's dump, which changes with the version of Python
     return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""What many evaluations could have detected at the M of the day, all at once: it is computed under the ledger's lock."""
+"""What many evaluations could have detected at the M of the day, all at once: it is computed under the lock."""
 
 from __future__ import annotations
 

@@ -9,9 +9,9 @@ from small_market import Market
 from sqlalchemy import text
 
 from nexus.db.engine import Database
-from nexus.errors import InputError, LeakError
+from nexus.errors import LeakError
 from nexus.settings import Settings
-from nexus.signals.canary import canaries, canary
+from nexus.signals.canary import canaries
 from nexus.signals.user import factors, from_file
 
 CHEATS = Path(__file__).with_name("cheats.py")
@@ -22,9 +22,7 @@ def databases(database: Database) -> int:
         return int(connection.scalar(text("SELECT count(*) FROM pg_database WHERE datname LIKE '%canary%'")) or 0)
 
 
-def test_honest_factors_pass_and_cheats_are_caught(
-    database: Database, market: Market, configured: Settings
-) -> None:
+def test_honest_factors_pass_and_cheats_are_caught(database: Database, market: Market, configured: Settings) -> None:
     days = [market.day(700), market.day(520)]
     tested = [*factors().values(), *from_file(CHEATS).values()]
     before = databases(database)
