@@ -14,7 +14,6 @@ from nexus.db.arrange import Ints
 from nexus.db.copy import copy
 from nexus.db.shape import Shape
 
-
 MANY = 20_000  # rows from which a join of whole ranges beats as many descents of the index
 
 
@@ -38,10 +37,11 @@ def range_is_empty(connection: Connection, shape: Shape, source: str, rows: pa.T
     if day is None or not rows.num_rows:
         return not rows.num_rows
     spans = rows.select([lead, day]).group_by(lead).aggregate([(day, "min"), (day, "max")])
+    kind = shape.table.columns[lead].type.compile()
     probe = text(
-        f"SELECT EXISTS (SELECT FROM unnest(:leads, :firsts, :lasts) AS span (lead, first, last) WHERE EXISTS ("
-        f"SELECT FROM {shape.name} f WHERE f.{lead} = span.lead AND f.{day} BETWEEN span.first AND span.last "
-        f"AND f.source = :source))"
+        f"SELECT EXISTS (SELECT FROM unnest(CAST(:leads AS {kind}[]), :firsts, :lasts) AS span (lead, first, last) "
+        f"WHERE EXISTS (SELECT FROM {shape.name} f WHERE f.{lead} = span.lead "
+        f"AND f.{day} BETWEEN span.first AND span.last AND f.source = :source))"
     )
     columns = {"leads": spans[lead], "firsts": spans[f"{day}_min"], "lasts": spans[f"{day}_max"]}
     return not connection.scalar(

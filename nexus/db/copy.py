@@ -6,11 +6,13 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
+import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import Connection
 
 from nexus.db.engine import driver
+from nexus.errors import DatabaseError
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
@@ -28,15 +30,23 @@ def copy(connection: Connection, table: str, rows: pa.Table, *, jsonb: Collectio
 
     rows : int32, int64, double, date32, timestamp[us], bool, string and fixed_size_binary columns; null is NULL
     jsonb : string columns that hold JSON for a jsonb column
+
+    Raises
+    ------
+    DatabaseError
+        When the server refuses a row, with its reason; the transaction is lost.
     """
     columns = ", ".join(f'"{name}"' for name in rows.column_names)
-    with driver(connection).cursor() as cursor:
+    statement = f"COPY {table} ({columns}) FROM STDIN (FORMAT binary)".encode()
+    try:
         for start in range(0, rows.num_rows, STATEMENT):
-            with cursor.copy(f"COPY {table} ({columns}) FROM STDIN (FORMAT binary)".encode()) as stream:
+            with driver(connection).cursor() as cursor, cursor.copy(statement) as stream:
                 stream.write(HEADER)
                 for body in encode(rows.slice(start, STATEMENT), jsonb=jsonb):
                     stream.write(body)
                 stream.write(TRAILER)
+    except psycopg.Error as error:
+        raise DatabaseError(f"COPY into {table}: {str(error).strip()}") from error
 
 
 def encode(rows: pa.Table, *, jsonb: Collection[str] = ()) -> Iterator[bytes]:
