@@ -27,6 +27,16 @@ class Market:
     days: pd.DatetimeIndex
     tables: dict[str, pd.DataFrame]
 
+    @property
+    def tickers(self) -> list[str]:
+        """First ticker of each company."""
+        return [f"T{place:02d}" for place in range(len(self.companies))]
+
+    @property
+    def renamed(self) -> tuple[str, str]:
+        """The tickers of company 1, which changes its name at session 500."""
+        return "T01", "NEW1"
+
     def known(self, table: str, day: date) -> pd.DataFrame:
         """Rows known at the close of `day`."""
         frame = self.tables[table]
@@ -58,6 +68,8 @@ def build(database: Database, seed: int = 7) -> Market:
         "benchmarks": _benchmarks(random, days),
         "universe_members": _members(companies, days),
         "classifications": _sectors(companies, days),
+        "symbols": _symbols(companies, days),
+        "relations": _relations(random, companies, days),
     }
     ensure_source(database, SourceInfo("test", "reported"))
     run = begin_run(database, "test")
@@ -187,3 +199,22 @@ def _sectors(companies: list[int], days: pd.DatetimeIndex) -> pd.DataFrame:
     frame["code"] = [f"sector {place % SECTORS}" for place in range(len(companies))]
     frame["known_at"] = next_day(frame["valid_from"])
     return frame
+
+
+def _symbols(companies: list[int], days: pd.DatetimeIndex) -> pd.DataFrame:
+    first, change = days[0].date(), days[500].date()
+    rows = [(company, f"T{place:02d}", first, None, first) for place, company in enumerate(companies)]
+    rows += [(companies[1], "T01", first, change, change), (companies[1], "NEW1", change, None, change)]
+    frame = pd.DataFrame(rows, columns=["company_id", "ticker", "valid_from", "valid_to", "known_at"])
+    return frame.assign(known_at=next_day(frame["known_at"]))
+
+
+def _relations(random: np.random.Generator, companies: list[int], days: pd.DatetimeIndex) -> pd.DataFrame:
+    """Two suppliers each, known two months late."""
+    src = np.repeat(companies, 2)
+    dst = (np.tile([1, 2], len(companies)) + src - companies[0]) % len(companies) + companies[0]
+    start = days[random.integers(0, 800, len(src))]
+    frame = pd.DataFrame({"src_id": src, "relation": "supplies", "dst_id": dst, "valid_from": start, "valid_to": None})
+    frame["weight"] = random.random(len(src))
+    frame["known_at"] = next_day(frame["valid_from"] + pd.Timedelta(days=60))
+    return frame.assign(valid_from=frame["valid_from"].dt.date)

@@ -129,7 +129,7 @@ def test_a_condition_silences_the_day(several: Path, panel: Panel, market: Marke
         (SEVERAL.replace("dear_{k}", "dear"), r"mine.py: two factors are called dear; name them apart"),
         (SEVERAL.replace('"cheap"', '"beta"'), r"mine.py: factor beta has the name of a built-in one"),
         (
-            "from nexus.signals.factors.price import _beta\n" + SEVERAL.replace("_last, {\"sign\": -1}", "_beta"),
+            "from nexus.signals.factors.price import _beta\n" + SEVERAL.replace('_last, {"sign": -1}', "_beta"),
             "is in .*price.py; move",
         ),
     ],
