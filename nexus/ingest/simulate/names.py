@@ -55,7 +55,7 @@ def names(seed: int, lives: Lives) -> Names:
     ticker = _tickers(random, len(company))
     gone = np.flatnonzero(~lives.stays())
     gone = gone[np.argsort(lives.last[gone])][:REUSED]
-    heirs = np.arange(len(lives))[-len(gone) :]
+    heirs = np.arange(len(lives) - len(gone), len(lives))
     for heir, predecessor in zip(heirs, gone, strict=True):
         if lives.first[heir] > lives.last[predecessor] + YEAR:
             ticker[np.searchsorted(company, heir)] = ticker[np.searchsorted(company, predecessor, side="right") - 1]

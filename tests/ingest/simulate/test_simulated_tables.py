@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nexus.ingest.simulate import Market, tables
+from nexus.ingest.simulate import Market, simulate, tables
 
 COLUMNS = {
     "reference": ["ticker", "cik", "name", "valid_from", "valid_to", "scheme", "code"],
@@ -188,3 +188,11 @@ def test_frames_survive_parquet(frames: Frames, tmp_path: Path) -> None:
         back = pd.read_parquet(path)
         assert back["known_at"].dt.tz is not None
         pd.testing.assert_frame_equal(back.reset_index(drop=True), frames[kind].reset_index(drop=True))
+
+
+def test_a_market_that_nobody_leaves() -> None:
+    small = simulate(0, sessions=80, listed=25)
+    frames = tables(small)
+    assert small.economy.lives.stays().all() and len(frames["universe"]) == 25
+    assert (frames["actions"]["kind"] != "delisting").all()
+    assert len(frames["prices"]) == 80 * 25
