@@ -1,18 +1,19 @@
-"""Splits, dividends and delistings: one split basis within a view, and returns that cross sessions without a bar."""
+"""Splits, dividends and delistings, and which of them count at a moment."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
-from numba import njit
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from nexus.db.scatter import Arrays, Floats
-from nexus.db.snapshot import ArrowReader, Ints, Request, values
+from nexus.db.bars import Floats
+from nexus.db.request import Days, Ints, Request
+from nexus.db.snapshot import Arrays, ArrowReader
 
-DIVIDEND, SPLIT, DELISTING = 0, 1, 2  # on one day a dividend is paid on the old shares: it comes before the split
-FOREVER = "9999-12-31"
+DIVIDEND, SPLIT, DELISTING = 0, 1, 2
+"""On one day the dividend comes before the split: it is paid on the old shares."""
 
 _ACTIONS = """
 SELECT company_id, ex_date, array_position(ARRAY['dividend', 'split', 'delisting'], kind) - 1 AS kind,
@@ -21,149 +22,70 @@ SELECT company_id, ex_date, array_position(ARRAY['dividend', 'split', 'delisting
                 '9999-12-31 UTC'::timestamptz) AS superseded_at
 FROM corporate_actions
 WHERE source = ANY({{sources}}) AND load_id <= {{load_id}} AND known_at <= {{until}} AND {about}
-ORDER BY ex_date, kind, company_id, source, known_at
+ORDER BY ex_date, 3, company_id, 4, known_at
 """
 
 
 @dataclass(frozen=True)
 class Actions:
-    """Corporate actions (k,) sorted by row, then dividends before splits; each vintage with the time it was the newest."""
+    """Corporate actions (k,) by ex-date; each vintage is the newest from `known_at` until `superseded_at`.
+
+    row : first session at or after the ex-date, n where there is none
+    column : place of the company
+    """
 
     row: Ints
     column: Ints
+    ex_date: Days
     kind: Ints
+    source: Ints
     value: Floats
     known_at: Ints
     superseded_at: Ints
-    source: Ints
 
-    @classmethod
-    def none(cls) -> Actions:
-        """No action at all."""
-        nothing = np.empty(0, dtype=np.int64)
-        return cls(nothing, nothing, nothing, np.empty(0), nothing, nothing, nothing)
+    def known(self, instant: int, last: int, own: Ints, bases: Days) -> Actions:
+        """What a reader at `instant` applies, with an ex-date by session `last`.
 
-    def known(self, instant: int, last: int) -> Actions:
-        """Those in force at `instant`, with an ex-date at or before session `last`."""
-        return self._where((self.known_at <= instant) & (instant < self.superseded_at) & (self.row <= last))
+        own : (m,) rank of the source of each company's prices
+        bases : by rank; prices and dividends of a source are adjusted for splits up to that day
+        A split up to the basis is in the prices already; a dividend is only taken in the basis of the prices. Per
+        company and kind one source: that of its prices, else the first that knows an action of the kind.
+        """
+        seen = self.where((self.known_at <= instant) & (instant < self.superseded_at) & (self.row <= last))
+        if not len(seen.row):
+            return seen
+        own_source = own[seen.column]
+        preference = np.where(seen.source == own_source, -1, seen.source)
+        usable = (seen.kind != DIVIDEND) | (bases[seen.source] == bases[own_source])
+        best = np.full((3, len(own)), np.iinfo(np.int64).max)
+        np.minimum.at(best, (seen.kind[usable], seen.column[usable]), preference[usable])
+        usable &= preference == best[seen.kind, seen.column]
+        return seen.where(usable & ((seen.kind != SPLIT) | (seen.ex_date > bases[own_source])))
 
-    def only(self, kind: int) -> Actions:
-        """Those of one kind."""
-        return self._where(self.kind == kind)
+    def only(self, *kinds: int) -> Actions:
+        """Those of some kinds."""
+        return self.where(np.isin(self.kind, kinds))
 
-    def paid(self) -> Actions:
-        """Dividends and splits: what makes up a total return."""
-        return self._where(self.kind != DELISTING)
-
-    def _where(self, chosen: NDArray[np.bool_]) -> Actions:
-        return Actions(
-            self.row[chosen],
-            self.column[chosen],
-            self.kind[chosen],
-            self.value[chosen],
-            self.known_at[chosen],
-            self.superseded_at[chosen],
-            self.source[chosen],
-        )
+    def where(self, chosen: NDArray[np.bool_]) -> Actions:
+        """Those chosen."""
+        return Actions(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
-def read_actions(reader: ArrowReader, request: Request) -> Arrays:
-    """All actions, by company and source, with the instants between which each vintage was the newest."""
-    table = reader.table(
-        _ACTIONS.format(about=request.about()),
-        sources=request.source_names,
-        load_id=request.load_id,
-        until=request.until,
-    )
-    return {name: values(table, name) for name in table.column_names}
+def read_actions(reader: ArrowReader, request: Request) -> pa.Table:
+    """All actions of the companies asked for, by ex-date."""
+    return reader.table(_ACTIONS.format(about=request.about()), **request.bounds)
 
 
-def place_actions(arrays: Arrays, request: Request, companies: Ints, price_source: Ints) -> Actions:
-    """Actions of the panel's companies on its sessions.
-
-    companies, price_source : (m,) ids and the rank of the source of their prices, -1 none
-    Per company and kind one source: that of its prices, else the first that knows one; a dividend is in the basis of its
-    source, so it is taken from another only where both have the same. Splits up to the basis are in the prices already.
-    """
-    column = np.searchsorted(companies, arrays["company_id"])
-    inside = companies[np.minimum(column, len(companies) - 1)] == arrays["company_id"]
-    row = request.market.row_of_day(arrays["ex_date"])
-    inside &= (arrays["ex_date"] >= request.market.days[0]) & (row < len(request.market.days)) | (
-        arrays["kind"] == DELISTING
-    )
-    kind, source = arrays["kind"].astype(np.int64), arrays["source"].astype(np.int64)
-    basis = np.array([source.basis or np.datetime64("0001-01-01") for source in request.sources], dtype="datetime64[D]")
-    own = np.where(inside, price_source[np.where(inside, column, 0)], -1)
-    inside &= (kind != DIVIDEND) | (own < 0) | (basis[source] == basis[own])
-    inside &= (kind != SPLIT) | (own < 0) | (arrays["ex_date"] > basis[own])
-    preference = np.where(source == own, -1, source)
-    best = np.full((3, len(companies)), np.iinfo(np.int64).max)
-    np.minimum.at(best, (kind[inside], column[inside]), preference[inside])
-    inside &= preference == best[kind, np.where(inside, column, 0)]
-    return Actions(
-        row[inside],
-        column[inside].astype(np.int64),
-        kind[inside],
-        arrays["value"][inside],
-        arrays["known_at"][inside],
-        arrays["superseded_at"][inside],
-        source[inside],
-    )
+def place_actions(arrays: Arrays, request: Request, companies: Ints) -> Actions:
+    """The actions of the panel's companies since its first session."""
+    inside = np.isin(arrays["company_id"], companies) & (arrays["ex_date"] >= request.market.days[0])
+    placed = {name: array[inside] for name, array in arrays.items()}
+    placed["column"] = np.searchsorted(companies, placed.pop("company_id")).astype(np.int64)
+    placed["row"] = request.market.rows_from(placed["ex_date"])
+    return Actions(**placed)
 
 
-def on_one_basis(prices: Floats, first: int, splits: Actions, *, volume: bool = False) -> Floats:
-    """Rows from session `first` on, (w, m), as if every split had happened before them; a copy where one did."""
-    inside = splits.row > first
-    if not inside.any():
-        return prices
-    prices = prices.copy()
-    for row, column, value in zip(splits.row[inside], splits.column[inside], splits.value[inside], strict=True):
-        prices[: row - first, column] *= value if volume else 1 / value
-    return prices
-
-
-@njit(cache=True)
-def total_returns(
-    close: Floats,
-    first: int,
-    previous: Floats,
-    previous_row: Ints,
-    row: Ints,
-    column: Ints,
-    kind: Ints,
-    value: Floats,
-) -> Floats:
-    """Total simple return of each bar since the bar before it: (close x new shares + cash) / previous close - 1.
-
-    close : (w, m) as stored, session `first` on; NaN no bar
-    previous, previous_row : (m,) the last bar before `first`, NaN none
-    row, column, kind, value : dividends and splits, sorted as in `Actions`
-    Returns (w, m), NaN without a bar or without one before it.
-    """
-    sessions, companies = close.shape
-    result = np.full((sessions, companies), np.nan)
-    last = previous.copy()
-    shares, cash = np.ones(companies), np.zeros(companies)
-    at = 0
-    while at < len(row) and row[at] < first:
-        j = column[at]
-        if row[at] > previous_row[j]:
-            if kind[at] == 0:
-                cash[j] += shares[j] * value[at]
-            else:
-                shares[j] *= value[at]
-        at += 1
-    for i in range(sessions):
-        while at < len(row) and row[at] <= first + i:
-            j = column[at]
-            if kind[at] == 0:
-                cash[j] += shares[j] * value[at]
-            else:
-                shares[j] *= value[at]
-            at += 1
-        for j in range(companies):
-            price = close[i, j]
-            if not np.isnan(price):
-                result[i, j] = (price * shares[j] + cash[j]) / last[j] - 1.0
-                last[j], shares[j], cash[j] = price, 1.0, 0.0
-    return result
+def no_actions() -> Actions:
+    """None at all."""
+    nothing = np.empty(0, dtype=np.int64)
+    return Actions(nothing, nothing, nothing.view("M8[D]"), nothing, nothing, np.empty(0), nothing, nothing)

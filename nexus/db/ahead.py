@@ -7,10 +7,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from nexus.db.actions import DELISTING, SPLIT, on_one_basis, total_returns
-from nexus.db.market import Data
-from nexus.db.scatter import Floats
-from nexus.db.snapshot import Ints
+from nexus.db.actions import DELISTING, DIVIDEND, SPLIT
+from nexus.db.bars import Floats
+from nexus.db.data import Data
+from nexus.db.request import Ints
+from nexus.db.totals import on_one_basis, total_returns
 
 
 class Ahead:
@@ -19,19 +20,20 @@ class Ahead:
     def __init__(self, data: Data, instant: int) -> None:
         self._data, self._instant = data, instant
         self._last = len(data.market.days) - 1
-        self._actions = data.actions.known(instant, np.iinfo(np.int64).max)
+        self._actions = data.actions_at(instant, self._last)
 
     @cached_property
     def close(self) -> Floats:
         """(n, m) on one split basis; NaN no bar."""
-        return _frozen(on_one_basis(self._raw, 0, self._actions.only(SPLIT)))
+        return _frozen(np.array(on_one_basis(self._raw, 0, self._actions.only(SPLIT))))
 
     @cached_property
     def total_return(self) -> Floats:
         """(n, m) simple return of each session with a bar since the bar before, dividends included; else NaN."""
         nothing = np.full(len(self._data.companies), np.nan), np.full(len(self._data.companies), -1, dtype=np.int64)
-        paid = self._actions.paid()
-        return _frozen(total_returns(self._raw, 0, *nothing, paid.row, paid.column, paid.kind, paid.value))
+        paid = self._actions.only(DIVIDEND, SPLIT)
+        made = total_returns(self._raw, 0, *nothing, paid.row, paid.column, paid.kind == SPLIT, paid.value)
+        return _frozen(made)
 
     @cached_property
     def has_bar(self) -> NDArray[np.bool_]:
@@ -56,14 +58,14 @@ class Ahead:
     @cached_property
     def delisting(self) -> Floats:
         """(m,) return after the last price, as a fraction; NaN unknown."""
-        known = self._actions.only(DELISTING)
+        known = self._data.actions_at(self._instant, self._last + 1).only(DELISTING)
         result = np.full(len(self._data.companies), np.nan)
         result[known.column] = known.value
         return _frozen(result)
 
     @cached_property
     def _raw(self) -> Floats:
-        return self._data.bars.window("close", 0, self._last, self._instant)
+        return self._data.prices.window("close", 0, self._last, self._instant)
 
 
 def _frozen(array: Floats) -> Floats:

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from nexus.db.ahead import Ahead
-from nexus.db.assemble import Read, assemble, read_all
+from nexus.db.data import Data, place
 from nexus.db.engine import Database
 from nexus.db.inputs import Inputs, check_inputs
-from nexus.db.market import Data
-from nexus.db.snapshot import Days, Ints
+from nexus.db.pieces import Reading, read_pieces, terms
+from nexus.db.request import FAR, Days, Ints, Request, Source, read_market, read_sources
+from nexus.db.snapshot import snapshot
+from nexus.db.tiers import sources_used, tier
 from nexus.db.view import Memo, View
 from nexus.errors import InputError
 
@@ -50,10 +52,10 @@ class Observations:
             When `day` is no session of the panel.
         """
         wanted = np.datetime64(day, "D")
-        row = int(self._data.market.row_of_day(wanted))
-        if row == len(self.sessions) or self.sessions[row] != wanted:
+        row = int(self._data.market.rows_of(np.array([wanted]))[0])
+        if row < 0:
             raise InputError(
-                f"{wanted} is no session of the panel ({self.sessions[0]} to {self.sessions[-1]}); take days of `sessions`"
+                f"{wanted} is no session of the panel, {self.sessions[0]} to {self.sessions[-1]}; take one of `sessions`"
             )
         memo = self._memos.setdefault(row, {})
         if len(self._memos) > _MEMOS:
@@ -64,14 +66,15 @@ class Observations:
 class Panel:
     """Facts of sessions x companies, read once; see `Panel.open`."""
 
-    def __init__(self, read: Read) -> None:
-        self._data = assemble(read)
-        self._observations = Observations(read.inputs, self._data)
-        self.inputs = read.inputs
-        self.load_id: int = read.request.load_id
-        self.as_of: datetime = read.as_of
-        self.fingerprint: str = read.fingerprint
-        self._used = read.sources_used(self._data)
+    def __init__(self, reading: Reading, as_of: datetime) -> None:
+        request, pieces = reading.terms.request, reading.finish()
+        self.inputs = reading.inputs
+        self.load_id: int = request.load_id
+        self.as_of: datetime = as_of
+        self.fingerprint: str = reading.terms.fingerprint(reading.inputs)
+        self._used = sources_used(pieces, reading.inputs, request.sources)
+        self._data = place(pieces, request, reading.inputs)
+        self._observations = Observations(reading.inputs, self._data)
 
     @classmethod
     def open(
@@ -90,25 +93,23 @@ class Panel:
         """Read the inputs of the sessions from `start` to `end`.
 
         companies : ids; default every company with a bar in the window or a spell in a declared universe
-        sources : in order of preference, no others are read; default by `sources.preference`, then name
+        sources : in order of preference, no others are read; default all, by `sources.preference`, then name
         load_id : rows of later loads are not seen; default the highest now
-        as_of : rows known later are not seen, sessions that closed later are not there; default the database's clock
+        as_of : rows known later are not seen, sessions that closed later are left out; naive is UTC, default now
         """
+        wanted = check_inputs(inputs)
         if as_of is not None and as_of.tzinfo is None:
             as_of = as_of.replace(tzinfo=UTC)
-        return cls(
-            read_all(
-                database,
-                check_inputs(inputs),
-                start=start,
-                end=end,
-                companies=companies,
-                sources=sources,
-                load_id=load_id,
-                as_of=as_of,
-                calendar=calendar,
+        with snapshot(database, load_id) as moment:
+            request = Request(
+                load_id=moment.load_id,
+                until=as_of or FAR,
+                sources=read_sources(moment, sources),
+                companies=None if companies is None else tuple(sorted({int(company) for company in companies})),
+                market=read_market(moment, calendar, start, end, as_of or moment.now),
             )
-        )
+            reading = read_pieces(moment, terms(moment, request, wanted), wanted)
+        return cls(reading, as_of or moment.now)
 
     @property
     def sessions(self) -> Days:
@@ -123,18 +124,22 @@ class Panel:
     @property
     def sources(self) -> tuple[str, ...]:
         """Sources of which anything was used, the preferred first."""
-        used = set().union(*self._used.values()) if self._used else set()
+        used: set[Source] = set().union(*self._used.values())
         return tuple(source.name for source in sorted(used, key=lambda source: source.rank))
 
     @property
+    def missing(self) -> tuple[str, ...]:
+        """Declared inputs of which the database has no row: a misspelt field, or data not ingested."""
+        return tuple(name for name, used in self._used.items() if not used)
+
+    @property
     def tier(self) -> str:
-        """A, B or C by how the sources used know when they knew."""
-        return self.tier_of(self.inputs.names)
+        """C where a source of the inputs is backdated, B where one is assumed, else A."""
+        return tier(self._used, self.inputs)
 
     def tier_of(self, inputs: Sequence[str]) -> str:
-        """The tier of some of the inputs: C where one of their sources is backdated, B where one is assumed, else A."""
-        bases = {source.known_at_basis for name in check_inputs(inputs).names for source in self._used.get(name, ())}
-        return "C" if "backdated" in bases else "B" if "assumed" in bases else "A"
+        """The tier of some of the inputs."""
+        return tier(self._used, self._among(inputs))
 
     def at(self, day: Any) -> View:
         """What was known at the close of session `day`; raises on a day that is no session of the panel."""
@@ -144,10 +149,13 @@ class Panel:
         """The same days without the door to labels; with `inputs`, only those can be read."""
         if inputs is None:
             return self._observations
-        narrowed = check_inputs(inputs)
-        for name in narrowed.names:
+        return Observations(self._among(inputs), self._data, self._observations._memos)
+
+    def _among(self, inputs: Sequence[str]) -> Inputs:
+        wanted = check_inputs(inputs)
+        for name in wanted.names:
             self.inputs.require(*name.split(".", 1))
-        return Observations(narrowed, self._data, self._observations._memos)
+        return wanted
 
     @cached_property
     def ahead(self) -> Ahead:

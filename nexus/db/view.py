@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nexus.db.actions import SPLIT, on_one_basis, total_returns
+from nexus.db.actions import DIVIDEND, SPLIT, Actions
+from nexus.db.bars import Floats
+from nexus.db.data import Data
 from nexus.db.inputs import PRICE_FIELDS, Inputs
-from nexus.db.market import Data
-from nexus.db.scatter import Floats
-from nexus.db.snapshot import Days, Ints
+from nexus.db.request import Days, Ints
+from nexus.db.totals import on_one_basis, total_returns
 from nexus.errors import InputError
 from nexus.settings import settings
 
 Memo = dict[str, NDArray[Any]]
+Array = TypeVar("Array", bound=NDArray[Any])
+_NO_RANK = np.iinfo(np.int64).max
 
 
 class View:
@@ -38,7 +42,7 @@ class View:
         The basis is that of `day`, or of the source's file where that is later. Rows before the first session are NaN.
         """
         first, rows = self._bars(field, window)
-        splits = self._data.actions.known(self._instant, self._row).only(SPLIT)
+        splits = self._actions.only(SPLIT)
         return self._padded(on_one_basis(rows, first, splits, volume=field == "volume"), window)
 
     def raw(self, field: str, window: int | None = None) -> Floats:
@@ -48,9 +52,9 @@ class View:
     def returns(self, window: int | None = None) -> Floats:
         """Total simple return per session (window, m), since the company's bar before; NaN without a bar."""
         first, close = self._bars("close", window)
-        previous_row, previous = self._data.previous_close(first, self._row, self._instant)
-        known = self._data.actions.known(self._instant, self._row).paid()
-        made = total_returns(close, first, previous, previous_row, known.row, known.column, known.kind, known.value)
+        before_row, before = self._data.prices.previous_close(first, self._row, self._instant)
+        paid = self._actions.only(DIVIDEND, SPLIT)
+        made = total_returns(close, first, before, before_row, paid.row, paid.column, paid.kind == SPLIT, paid.value)
         return self._padded(made, window)
 
     def dollar_volume(self, window: int | None = None) -> Floats:
@@ -61,8 +65,7 @@ class View:
         """Newest known value (m,) of the newest known period; NaN none, or its end is more than `max_age_days` ago."""
         value, end = self._quarters(field, 1)
         if max_age_days is not None:
-            value[0][~((self.day - end[0]).astype(np.int64) <= max_age_days)] = np.nan
-            value[0][np.isnat(end[0])] = np.nan
+            value[0][self.day - end[0] > np.timedelta64(max_age_days, "D")] = np.nan
         return _frozen(value[0].copy())
 
     def quarters(self, field: str, n: int) -> Floats:
@@ -91,34 +94,30 @@ class View:
     def members(self, universe: str) -> NDArray[np.bool_]:
         """Who belongs to the universe on `day` (m,), by the preferred source that knew the universe."""
         self._inputs.require("universe_members", universe)
-        known = self._data.facts["universe_members", universe].known(self._instant)
+        facts = self._data.facts["universe_members", universe]
+        known, holding = facts.known(self._instant), facts.holding(self._instant, self.day)
         result = np.zeros(len(self.companies), dtype=bool)
-        if len(known["source"]):
-            holds = self._holds(known) & (known["source"] == known["source"].min())
-            result[known["column"][holds]] = True
+        result[holding["column"][holding["source"] == known["source"].min(initial=_NO_RANK)]] = True
         return _frozen(result)
 
     def sector(self, scheme: str) -> Ints:
         """Code of each company's sector (m,): its place in `sector_names`; -1 unknown."""
-        self._inputs.require("classifications", scheme)
-        return self._coded("classifications", scheme)
+        return self._sectors(scheme)[1]
 
     def sector_names(self, scheme: str) -> tuple[str, ...]:
-        """The codes of a scheme, in the order that `sector` numbers them."""
-        self._inputs.require("classifications", scheme)
-        return self._data.codes["classifications", scheme]
+        """The codes that companies have on `day`, in the order that `sector` numbers them."""
+        return tuple(self._sectors(scheme)[0].tolist())
 
-    def tickers(self) -> NDArray[Any]:
-        """Ticker of each company on `day` (m,), str; "" unknown."""
+    def tickers(self) -> NDArray[np.str_]:
+        """Ticker of each company on `day` (m,); "" unknown."""
         self._inputs.require("symbols", "ticker")
-        names = np.array([*self._data.codes["symbols", "ticker"], ""], dtype=str)
-        return _frozen(names[self._coded("symbols", "ticker")])
+        return self._texts("symbols", "ticker")
 
     def events(self, event_type: str) -> NDArray[np.void]:
         """Events known at `day`, by company and date: fields company_index, event_date (may lie ahead), known_at."""
         self._inputs.require("events", event_type)
         known = self._data.facts["events", event_type].known(self._instant)
-        best = np.full(len(self.companies), np.iinfo(np.int64).max)
+        best = np.full(len(self.companies), _NO_RANK)
         np.minimum.at(best, known["column"], known["source"])
         kept = known["source"] == best[known["column"]]
         kinds = [("company_index", "i8"), ("event_date", "M8[D]"), ("known_at", "M8[us]")]
@@ -143,24 +142,29 @@ class View:
             raise InputError(f'price field "{field}": there are {", ".join(PRICE_FIELDS)}')
         self._inputs.require("prices", field)
         first = self._first(window)
-        return first, self._data.bars.window(field, first, self._row, self._instant)
+        return first, self._data.prices.window(field, first, self._row, self._instant)
+
+    @cached_property
+    def _actions(self) -> Actions:
+        return self._data.actions_at(self._instant, self._row)
 
     def _quarters(self, field: str, n: int) -> tuple[Floats, Days]:
         self._inputs.require("fundamentals", field)
         return self._data.vintages[field].newest(self._instant, n)
 
-    def _holds(self, known: dict[str, NDArray[Any]]) -> NDArray[np.bool_]:
-        holds: NDArray[np.bool_] = (known["valid_from"] <= self.day) & (self.day < known["valid_to"])
-        return holds
+    def _sectors(self, scheme: str) -> tuple[NDArray[np.str_], Ints]:
+        self._inputs.require("classifications", scheme)
+        texts = self._texts("classifications", scheme)
+        names = np.unique(texts[texts != ""])
+        return names, _frozen(np.where(texts == "", -1, np.searchsorted(names, texts)))
 
-    def _coded(self, table: str, name: str) -> Ints:
-        known = self._data.facts[table, name].known(self._instant)
-        holds = self._holds(known)
-        result = np.full(len(self.companies), -1, dtype=np.int64)
-        result[known["column"][holds]] = known["number"][holds]  # the preferred source and the latest spell come last
+    def _texts(self, table: str, name: str) -> NDArray[np.str_]:
+        holding = self._data.facts[table, name].holding(self._instant, self.day)
+        result = np.full(len(self.companies), "", dtype=holding["code"].dtype)
+        result[holding["column"]] = holding["code"]
         return _frozen(result)
 
-    def _padded(self, rows: Any, window: int | None) -> Any:
+    def _padded(self, rows: Floats, window: int | None) -> Floats:
         missing = 0 if window is None else window - len(rows)
         if missing > 0:
             rows = np.concatenate([np.full((missing, *rows.shape[1:]), np.nan), rows])
@@ -169,6 +173,6 @@ class View:
         return _frozen(rows)
 
 
-def _frozen(array: Any) -> Any:
+def _frozen(array: Array) -> Array:
     array.flags.writeable = False
     return array

@@ -1,27 +1,33 @@
-"""Sparse facts ordered so that the first row known at an instant is the answer at that instant."""
+"""Fundamentals, ordered so that the first row known at an instant is the answer at that instant."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from numba import njit
 
-from nexus.db.scatter import Arrays, Floats
-from nexus.db.snapshot import ArrowReader, Days, Ints, Request, values
+from nexus.db.bars import Floats
+from nexus.db.request import Days, Ints, Request
+from nexus.db.snapshot import Arrays, ArrowReader, codes, values
+
+QUARTER_DAYS = (75, 105)
+"""Length of what counts as a quarter's flow; longer and shorter ones (a year, a year to date) are not mixed in."""
 
 _FUNDAMENTALS = """
-SELECT company_id, array_position({{fields}}, field) - 1 AS field, unit,
-       array_position({{sources}}, source) - 1 AS source, period_start, period_end, known_at, value
+SELECT company_id, field, nullif(unit, 'USD') AS unit, {source} AS source, period_start, period_end, known_at, value
 FROM fundamentals
 WHERE field = ANY({{fields}}) AND source = ANY({{sources}}) AND load_id <= {{load_id}} AND known_at <= {{until}}
-  AND (period_end = period_start OR period_end - period_start BETWEEN 75 AND 105) AND {about}
+  AND (period_end = period_start OR period_end - period_start BETWEEN {{shortest}} AND {{longest}}) AND {about}
 """
+_LOADED = "SELECT DISTINCT source FROM loads WHERE table_name = 'fundamentals' AND load_id <= {load_id}"
 
 
 @dataclass(frozen=True)
 class Vintages:
-    """The rows of one field, by company; within one: newest period first, then preferred source, then newest vintage.
+    """The rows of one field by company; within one the newest period, preferred source and newest vintage come first.
 
     start : (m + 1,) where each company's rows begin
     """
@@ -32,69 +38,116 @@ class Vintages:
     value: Floats
 
     def newest(self, instant: int, periods: int) -> tuple[Floats, Days]:
-        """Values and period ends (periods, m) of the newest periods known at `instant`, newest first; NaN and NaT none."""
-        found = pick(self.start, self.period_end.view(np.int64), self.known_at, instant, periods)
-        missing = found < 0
-        value, end = self.value[found], self.period_end[found]
-        value[missing], end[missing] = np.nan, np.datetime64("NaT")
+        """Values and ends (periods, m) of the newest periods known at `instant`, newest first; NaN and NaT none."""
+        found = newest_known(self.start, self.period_end.view(np.int64), self.known_at, instant, periods)
+        value, end = np.full(found.shape, np.nan), np.full(found.shape, np.datetime64("NaT", "D"))
+        there = found >= 0
+        value[there], end[there] = self.value[found[there]], self.period_end[found[there]]
         return value, end
 
+    def over_time(self, instants: Ints) -> Floats:
+        """Value of the newest known period (n_instants, m), instants ascending; NaN none."""
+        found = known_over_time(self.start, self.known_at, instants)
+        value = np.full(found.shape, np.nan)
+        value[found >= 0] = self.value[found[found >= 0]]
+        return value
 
-def read_fundamentals(reader: ArrowReader, request: Request, fields: tuple[str, ...]) -> Arrays:
-    """Quarters (flows of 75 to 105 days) and instants of the fields, in the order of `Vintages`."""
-    table = reader.table(
-        _FUNDAMENTALS.format(about=request.about()),
-        fields=list(fields),
-        sources=request.source_names,
-        load_id=request.load_id,
-        until=request.until,
-    )
-    unit = table.column("unit").combine_chunks().dictionary_encode()
-    names = unit.dictionary.to_pylist()
-    by_preference = sorted(names, key=lambda name: (name != "USD", name))
-    unit_rank = np.array([by_preference.index(name) for name in names], dtype=np.int64)[unit.indices.to_numpy()]
-    arrays = {name: values(table, name) for name in table.column_names if name != "unit"}
-    order = np.lexsort(
-        (
-            -arrays["period_start"].astype(np.int64),
-            -arrays["known_at"],
-            unit_rank,
-            arrays["source"],
-            -arrays["period_end"].astype(np.int64),
-            arrays["company_id"],
-            arrays["field"],
-        )
-    )
+
+def read_fundamentals(reader: ArrowReader, request: Request, fields: Sequence[str]) -> pa.Table:
+    """Quarters and instants of the fields."""
+    loaded = reader.table(_LOADED, load_id=request.load_id).column("source").to_pylist()
+    ours = [name for name in request.names if name in loaded]
+    source = "array_position({sources}, source) - 1" if len(ours) != 1 else f"{request.names.index(ours[0])}::smallint"
+    shortest, longest = QUARTER_DAYS
+    statement = _FUNDAMENTALS.format(source=source, about=request.about())
+    return reader.table(statement, fields=list(fields), shortest=shortest, longest=longest, **request.bounds)
+
+
+def order_vintages(table: pa.Table, fields: Sequence[str]) -> Arrays:
+    """Rows by field (numbered as in `fields`) and company, in the order of `Vintages`; of the units dollars first."""
+    field, field_names = codes(table, "field")
+    unit, unit_names = codes(table, "unit")
+    number = {name: place for place, name in enumerate(fields)}
+    units = sorted(unit_names, key=lambda name: name or "")
+    arrays: Arrays = {name: values(table, name) for name in ("company_id", "period_end", "known_at", "value", "source")}
+    arrays["field"] = np.array([number[str(name)] for name in field_names], dtype=np.int64)[field]
+    unit = np.array([units.index(name) for name in unit_names], dtype=np.int64)[unit]
+    end = arrays["period_end"].view(np.int64)
+    keys = [arrays["field"], arrays["company_id"], -end, arrays["source"], unit]
+    order = newest_first(keys, arrays["known_at"], values(table, "period_start").view(np.int64))
     return {name: array[order] for name, array in arrays.items()}
 
 
-def place_vintages(arrays: Arrays, field: int, companies: Ints) -> Vintages:
-    """The vintages of the field numbered `field`, by the panel's companies."""
-    here = slice(*np.searchsorted(arrays["field"], [field, field + 1]))
-    company = arrays["company_id"][here].astype(np.int64)
-    kept = np.isin(company, companies)
-    start = np.searchsorted(company[kept], np.append(companies, np.iinfo(np.int64).max))
-    return Vintages(
-        start.astype(np.int64),
-        arrays["period_end"][here][kept],
-        arrays["known_at"][here][kept],
-        arrays["value"][here][kept],
-    )
+def newest_first(keys: Sequence[Ints], known_at: Ints, tie: Ints) -> Ints:
+    """Order by the keys ascending, then `known_at` and `tie` descending: np.lexsort, several times faster.
+
+    One sort of the keys packed into one number; the few vintages of a fact are then sorted among themselves.
+    """
+    packed, size = np.zeros(len(known_at), dtype=np.int64), 1
+    for key in keys:
+        low, high = (int(key.min()), int(key.max())) if len(key) else (0, 0)
+        packed = packed * (high - low + 1) + (key - low)
+        size *= high - low + 1
+    if size > np.iinfo(np.int64).max:
+        return np.lexsort((-tie, -known_at, *reversed(keys)))
+    order = np.argsort(packed)
+    sort_runs(order, packed, known_at, tie)
+    return order
 
 
 @njit(cache=True)
-def pick(start: Ints, period: Ints, known_at: Ints, instant: int, periods: int) -> Ints:
-    """Row of the newest vintage known at `instant` of each of the newest `periods` known periods; (periods, m), -1 none."""
+def sort_runs(order: Ints, key: Ints, known_at: Ints, tie: Ints) -> None:
+    """Sort each run of equal keys in `order` by (known_at, tie) descending, in place."""
+    for place in range(1, len(order)):
+        row, free = order[place], place
+        while free > 0:
+            other = order[free - 1]
+            if key[other] != key[row] or (known_at[other], tie[other]) >= (known_at[row], tie[row]):
+                break
+            order[free] = other
+            free -= 1
+        order[free] = row
+
+
+def place_vintages(arrays: Arrays, field: int, companies: Ints) -> Vintages:
+    """The vintages of the field numbered `field`, of the panel's companies."""
+    here = slice(*np.searchsorted(arrays["field"], [field, field + 1]))
+    company = arrays["company_id"][here]
+    inside = np.isin(company, companies)
+    kept = slice(None) if inside.all() else inside
+    start = np.searchsorted(company[kept], np.append(companies, np.iinfo(np.int64).max)).astype(np.int64)
+    return Vintages(start, *(arrays[name][here][kept] for name in ("period_end", "known_at", "value")))
+
+
+@njit(cache=True)
+def newest_known(start: Ints, period: Ints, known_at: Ints, instant: int, periods: int) -> Ints:
+    """Row of the vintage that holds at `instant`, of the newest `periods` known periods; (periods, m), -1 none."""
     found = np.full((periods, len(start) - 1), -1)
     for company in range(len(start) - 1):
         taken = 0
         for row in range(start[company], start[company + 1]):
-            if known_at[row] > instant:
-                continue
-            if taken > 0 and period[found[taken - 1, company]] == period[row]:
+            if known_at[row] > instant or (taken > 0 and period[found[taken - 1, company]] == period[row]):
                 continue
             if taken == periods:
                 break
             found[taken, company] = row
             taken += 1
+    return found
+
+
+@njit(cache=True)
+def known_over_time(start: Ints, known_at: Ints, instants: Ints) -> Ints:
+    """Row of the first vintage known at each of the ascending `instants`; (n_instants, m), -1 none.
+
+    Going backwards in time, a row that was not known yet stays unknown: each is passed once.
+    """
+    found = np.full((len(instants), len(start) - 1), -1)
+    for company in range(len(start) - 1):
+        row, end = start[company], start[company + 1]
+        for day in range(len(instants) - 1, -1, -1):
+            while row < end and known_at[row] > instants[day]:
+                row += 1
+            if row == end:
+                break
+            found[day, company] = row
     return found

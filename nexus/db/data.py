@@ -1,0 +1,69 @@
+"""Everything a panel has read, on its sessions and companies: what views and labels are made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from nexus.db.actions import Actions, no_actions, place_actions
+from nexus.db.inputs import Inputs
+from nexus.db.pieces import Pieces
+from nexus.db.prices import Prices, no_prices, place_prices
+from nexus.db.request import Days, Ints, Market, Request, Source
+from nexus.db.spells import Facts, place_facts
+from nexus.db.vintages import Vintages, place_vintages
+
+
+@dataclass(frozen=True)
+class Data:
+    """Facts on (n sessions, m companies); `facts` is keyed (table, name), `vintages` by field."""
+
+    market: Market
+    companies: Ints
+    sources: tuple[Source, ...]
+    prices: Prices
+    actions: Actions
+    vintages: dict[str, Vintages]
+    facts: dict[tuple[str, str], Facts]
+
+    @cached_property
+    def bases(self) -> Days:
+        """By rank of source, the day up to which its prices are adjusted for splits."""
+        return np.array([source.basis for source in self.sources], dtype="datetime64[D]")
+
+    def actions_at(self, instant: int, last: int) -> Actions:
+        """Corporate actions that a reader at `instant` applies, with an ex-date by session `last`."""
+        return self.actions.known(instant, last, self.prices.sources(instant), self.bases)
+
+
+def place(pieces: Pieces, request: Request, inputs: Inputs) -> Data:
+    """Put what was read on the sessions and companies of the panel.
+
+    The companies are those asked for, else those of the prices, else (nothing being read of prices) of the declared
+    universes, else of all that was read.
+    """
+    companies = _companies(pieces, request)
+    names = [tuple(name.split(".", 1)) for name in inputs.names]
+    facts = {
+        (table, name): place_facts(pieces[table], name, companies, request.market)
+        for table, name in names
+        if table not in ("prices", "fundamentals")
+    }
+    vintages = {
+        field: place_vintages(pieces["fundamentals"], number, companies)
+        for number, field in enumerate(inputs.of("fundamentals"))
+    }
+    prices = place_prices(pieces["prices"]) if "prices" in pieces else no_prices(len(companies))
+    actions = place_actions(pieces["corporate_actions"], request, companies) if "prices" in pieces else no_actions()
+    return Data(request.market, companies, request.sources, prices, actions, vintages, facts)
+
+
+def _companies(pieces: Pieces, request: Request) -> Ints:
+    if "prices" in pieces:
+        return pieces["prices"]["company_id"]
+    if request.companies is not None:
+        return np.array(request.companies, dtype=np.int64)
+    tables = ["universe_members"] if "universe_members" in pieces else [name for name in pieces if name != "benchmarks"]
+    return np.unique(np.concatenate([np.empty(0, dtype=np.int64), *(pieces[name]["company_id"] for name in tables)]))

@@ -1,0 +1,52 @@
+"""What a read depended on, as one hash: the same hash, the same arrays."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from nexus.db.snapshot import Snapshot
+
+_LAST_LOADS = """
+SELECT DISTINCT ON (table_name) table_name, load_uuid FROM loads
+WHERE table_name = ANY(:tables) AND load_id <= :load_id ORDER BY table_name, load_id DESC
+"""
+_DATABASE = """
+SELECT system_identifier, oid FROM pg_control_system(), pg_database WHERE datname = current_database()
+"""
+_READERS = ("actions", "bars", "cache", "pieces", "prices", "request", "snapshot", "spells", "vintages")
+
+
+def last_loads(moment: Snapshot, tables: Iterable[str]) -> dict[str, str]:
+    """Per table the uuid of the last load this snapshot sees; a table without a load is missing."""
+    rows = moment.rows(_LAST_LOADS, tables=list(tables), load_id=moment.load_id)
+    return {row.table_name: str(row.load_uuid) for row in rows}
+
+
+def database_identity(moment: Snapshot) -> str:
+    """Server and database: a clone has the loads of its original, but may have been changed by its owner."""
+    server, database = moment.rows(_DATABASE)[0]
+    return f"{server}/{database}"
+
+
+@cache
+def code_version() -> str:
+    """Hash of the modules that turn rows into arrays."""
+    folder = Path(__file__).parent
+    return digest(*((folder / f"{name}.py").read_bytes() for name in _READERS))
+
+
+def digest(*parts: object) -> str:
+    """Hash of the parts in order; arrays by their bytes, anything else by its repr."""
+    hashed = hashlib.sha256()
+    for part in parts:
+        raw = (
+            part.tobytes() if isinstance(part, np.ndarray) else part if isinstance(part, bytes) else repr(part).encode()
+        )
+        hashed.update(len(raw).to_bytes(8))
+        hashed.update(raw)
+    return hashed.hexdigest()

@@ -1,0 +1,121 @@
+"""The terms of a read: which sessions, which sources in which order, which companies, known by when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nexus.db.snapshot import Snapshot
+from nexus.errors import InputError
+
+Days = NDArray[np.datetime64]
+Ints = NDArray[np.int64]
+
+FAR = datetime(9999, 12, 31, tzinfo=UTC)
+NO_BASIS = date(1, 1, 1)
+
+_SESSIONS = """
+SELECT coalesce(string_agg(int8send(session - date '1970-01-01'), '' ORDER BY session), '') AS days,
+       coalesce(string_agg(int8send((extract(epoch FROM closes_at) * 1000000)::int8), '' ORDER BY session), '') AS closes
+FROM sessions WHERE calendar = :calendar AND session BETWEEN :start AND :end AND closes_at <= :until
+"""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A vendor: `rank` 0 is preferred; prices are adjusted for splits up to `basis`, NO_BASIS: for none."""
+
+    name: str
+    rank: int
+    known_at_basis: str
+    basis: date
+
+
+@dataclass(frozen=True)
+class Market:
+    """Sessions of a calendar: `days` (n,) datetime64[D], `closes` (n,) microseconds since 1970 UTC."""
+
+    days: Days
+    closes: Ints
+
+    def rows_from(self, days: Any) -> Ints:
+        """First session at or after each day; n when there is none."""
+        return np.searchsorted(self.days, np.asarray(days, dtype="datetime64[D]")).astype(np.int64)
+
+    def rows_of(self, days: Any) -> Ints:
+        """Row of each day; -1 when it is no session."""
+        rows = self.rows_from(days)
+        rows[self.days[np.minimum(rows, len(self.days) - 1)] != days] = -1
+        return rows
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is read of every table: rows of loads up to `load_id` known by `until`, about `companies` (None: all)."""
+
+    load_id: int
+    until: datetime
+    sources: tuple[Source, ...]
+    companies: tuple[int, ...] | None
+    market: Market
+
+    @property
+    def names(self) -> list[str]:
+        """The sources in order of preference."""
+        return [source.name for source in self.sources]
+
+    @property
+    def bounds(self) -> dict[str, Any]:
+        """What the statements of all tables have in common."""
+        return {"sources": self.names, "load_id": self.load_id, "until": self.until}
+
+    def about(self, column: str = "company_id") -> str:
+        """SQL that limits `column` to the companies asked for."""
+        if self.companies is None:
+            return "true"
+        return f"{column} = ANY('{{{','.join(map(str, self.companies))}}}'::int[])"
+
+
+def read_sources(moment: Snapshot, order: Sequence[str] | None) -> tuple[Source, ...]:
+    """Sources in the order named, by default (preference, name).
+
+    Raises
+    ------
+    InputError
+        For a source that the database does not know, or when there is none.
+    """
+    rows = moment.rows('SELECT source, known_at_basis, basis FROM sources ORDER BY preference, source COLLATE "C"')
+    known = {row.source: row for row in rows}
+    chosen = list(known) if order is None else list(dict.fromkeys(order))
+    for name in chosen:
+        if name not in known:
+            raise InputError(f'source "{name}" is unknown; the database has {", ".join(known) or "none"}')
+    if not chosen:
+        raise InputError("there is no source of facts to read; run `nexus ingest` first")
+    return tuple(
+        Source(name, rank, known[name].known_at_basis, known[name].basis or NO_BASIS)
+        for rank, name in enumerate(chosen)
+    )
+
+
+def read_market(moment: Snapshot, calendar: str, start: date, end: date, until: datetime) -> Market:
+    """Sessions from `start` to `end` that had closed by `until`.
+
+    Raises
+    ------
+    InputError
+        When there are none.
+    """
+    bounds = {"calendar": calendar, "start": start, "end": end, "until": until}
+    days, closes = moment.rows(_SESSIONS, **bounds)[0]
+    if not days:
+        raise InputError(f"no session of {calendar} between {start} and {end} had closed by {until}; widen the window")
+    return Market(
+        np.frombuffer(days, dtype=">i8").astype(np.int64).view("M8[D]"),
+        np.frombuffer(closes, dtype=">i8").astype(np.int64),
+    )
