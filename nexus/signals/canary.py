@@ -84,9 +84,11 @@ class CanaryResult:
         )
 
     def require(self) -> None:
-        """Raise LeakError unless passed."""
-        if not self.passed:
+        """Raise LeakError where a score moved, InputError where there was none to move."""
+        if self.moved:
             raise LeakError(str(self))
+        if not self.compared:
+            raise InputError(str(self))
 
 
 def canary(database: Database, factor: Factor, days: Sequence[date] | None = None) -> CanaryResult:

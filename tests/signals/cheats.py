@@ -65,3 +65,43 @@ L1 = Factor("cheat_l1", "1", ("prices.close",), "none", forward_rank)
 L2 = Factor("cheat_l2", "1", ("prices.close",), "none", tomorrow)
 L3 = Factor("cheat_l3", "1", ("fundamentals.net_income",), "none", at_period_end, type="fundamental")
 L4 = Factor("cheat_l4", "1", ("fundamentals.net_income",), "none", latest_vintage, type="fundamental")
+
+
+# what else there is to know too early, table by table: a number per company, whatever `known_at` says
+PEEKED = {
+    "prices": "SELECT company_id, count(*) FROM prices WHERE session > :day GROUP BY 1",
+    "corporate_actions": "SELECT company_id, sum(value) FROM corporate_actions WHERE ex_date < :day GROUP BY 1",
+    "fundamentals": "SELECT company_id, max(known_at)::date - :day FROM fundamentals GROUP BY 1",
+    "events": "SELECT company_id, min(event_date) - :day FROM events WHERE event_date > :day GROUP BY 1",
+    "universe_members": "SELECT company_id, max(valid_to) - :day FROM universe_members GROUP BY 1",
+    "classifications": "SELECT company_id, min(hashtext(code)) FROM classifications WHERE valid_from <= :day GROUP BY 1",
+    "symbols": "SELECT company_id, count(*) FROM symbols WHERE valid_from <= :day GROUP BY 1",
+    "relations": "SELECT src_id, max(weight) FROM relations WHERE valid_from <= :day GROUP BY 1",
+    "benchmarks": "SELECT 1, max(value) FROM benchmarks WHERE session <= :day",
+}
+
+
+def peek(data: Observations, day: date, params: Mapping[str, Any]) -> Floats:
+    return ask(data, PEEKED[params["table"]].replace(":day", "CAST(:day AS date)"), day=day)
+
+
+def moody(data: Observations, day: date, params: Mapping[str, Any]) -> Floats:
+    """No cheat, but another score each time."""
+    return np.random.default_rng().standard_normal(len(data.companies))
+
+
+def silent(data: Observations, day: date, params: Mapping[str, Any]) -> Floats:
+    return np.full(len(data.companies), np.nan)
+
+
+def stumbling(data: Observations, day: date, params: Mapping[str, Any]) -> Floats:
+    """Fails over a future that is not as it was."""
+    if np.nanmax(ask(data, CLOSE_AFTER, day=day, ahead=0)) > 1.3 * np.nanmax(data.at(day).prices("close", 1)[-1]):
+        raise ValueError("prices do not rise so fast")
+    return data.at(day).prices("close", 1)[-1]
+
+
+PEEKS = [Factor(f"peek_{table}", "1", ("prices.close",), "none", peek, {"table": table}) for table in PEEKED]
+MOODY = Factor("moody", "1", ("prices.close",), "none", moody)
+SILENT = Factor("silent", "1", ("prices.close",), "none", silent)
+STUMBLING = Factor("stumbling", "1", ("prices.close",), "none", stumbling)
