@@ -54,6 +54,16 @@ def downgrade(database: Database, revision: str) -> None:
             raise DatabaseError(f"downgrade to {revision}: {str(error.orig).strip()}") from error
 
 
+def ready(database: Database) -> Database:
+    """The database, created and brought to head where it is not: what every command that writes begins with."""
+    create_if_missing(database)
+    with database.owner() as connection:
+        current = is_current(connection)
+    if not current:
+        upgrade(database)
+    return database
+
+
 def is_current(connection: Connection) -> bool:
     """Whether the schema is at the head of the migrations."""
     return MigrationContext.configure(connection).get_current_revision() == head()
@@ -79,8 +89,20 @@ def status(database: Database) -> Status:
         )
 
 
+def sources(database: Database) -> list[str]:
+    """Names of the sources that this database holds facts of."""
+    with database.owner() as connection:
+        return list(connection.scalars(text("SELECT source FROM sources ORDER BY source")))
+
+
 def create_if_missing(database: Database) -> None:
     """Create the database itself where the server has none of that name."""
+    try:
+        with database.owner():
+            return
+    except DatabaseError as error:
+        if "does not exist" not in str(error):
+            raise
     name = database.url.database or "nexus"
     with database.sibling("postgres").autocommit() as connection:
         if not connection.scalar(text("SELECT EXISTS (SELECT FROM pg_database WHERE datname = :name)"), {"name": name}):
