@@ -29,8 +29,8 @@ def last_loads(moment: Snapshot, tables: Iterable[str]) -> dict[str, str]:
 
 def database_identity(moment: Snapshot) -> str:
     """Server and database: a clone has the loads of its original, but may have been changed by its owner."""
-    server, database = moment.rows(_DATABASE)[0]
-    return f"{server}/{database}"
+    row = moment.row(_DATABASE)
+    return f"{row.system_identifier}/{row.oid}"
 
 
 @cache

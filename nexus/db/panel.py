@@ -55,7 +55,7 @@ class Observations:
         row = int(self._data.market.rows_of(np.array([wanted]))[0])
         if row < 0:
             raise InputError(
-                f"{wanted} is no session of the panel, {self.sessions[0]} to {self.sessions[-1]}; take one of `sessions`"
+                f"{wanted} is no session of the panel, {self.sessions[0]} to {self.sessions[-1]}; take a day of it"
             )
         memo = self._memos.setdefault(row, {})
         if len(self._memos) > _MEMOS:

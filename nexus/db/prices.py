@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from nexus.db.bars import Bars, Floats, scatter
-from nexus.db.request import Ints, Request
+from nexus.db.request import Ints, Request, among
 from nexus.db.snapshot import Arrays, ArrowReader, values
 
 NEVER = np.iinfo(np.int64).max
@@ -131,7 +131,12 @@ def read_prices(reader: ArrowReader, request: Request, fields: Sequence[str]) ->
     spans = _spans(values(known, "company_id"), values(known, "source"), values(known, "since"))
     spans = spans or {request.names.index(names[0]): (nobody, nobody, nobody)}
     return [
-        PriceRows(source, _read(reader, request, fields, request.names[source], _among(companies)), companies, *span)
+        PriceRows(
+            source,
+            _read(reader, request, fields, request.names[source], among("company_id", companies.tolist())),
+            companies,
+            *span,
+        )
         for source, (companies, *span) in spans.items()
     ]
 
@@ -190,7 +195,3 @@ def _spans(company: Ints, source: Ints, since: Ints) -> dict[int, tuple[Ints, In
         chosen = useful & (source == rank)
         spans[rank] = company[chosen], since[chosen], until[chosen]
     return spans
-
-
-def _among(companies: Ints) -> str:
-    return f"company_id = ANY('{{{','.join(map(str, companies.tolist()))}}}'::int[])"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -20,8 +20,8 @@ FAR = datetime(9999, 12, 31, tzinfo=UTC)
 NO_BASIS = date(1, 1, 1)
 
 _SESSIONS = """
-SELECT coalesce(string_agg(int8send(session - date '1970-01-01'), '' ORDER BY session), '') AS days,
-       coalesce(string_agg(int8send((extract(epoch FROM closes_at) * 1000000)::int8), '' ORDER BY session), '') AS closes
+SELECT string_agg(int8send(session - date '1970-01-01'), '' ORDER BY session) AS days,
+       string_agg(int8send((extract(epoch FROM closes_at) * 1000000)::bigint), '' ORDER BY session) AS closes
 FROM sessions WHERE calendar = :calendar AND session BETWEEN :start AND :end AND closes_at <= :until
 """
 
@@ -76,9 +76,12 @@ class Request:
 
     def about(self, column: str = "company_id") -> str:
         """SQL that limits `column` to the companies asked for."""
-        if self.companies is None:
-            return "true"
-        return f"{column} = ANY('{{{','.join(map(str, self.companies))}}}'::int[])"
+        return "true" if self.companies is None else among(column, self.companies)
+
+
+def among(column: str, companies: Iterable[int]) -> str:
+    """SQL that limits `column` to some companies."""
+    return f"{column} = ANY(ARRAY[{','.join(map(str, companies))}]::int[])"
 
 
 def read_sources(moment: Snapshot, order: Sequence[str] | None) -> tuple[Source, ...]:
@@ -112,10 +115,10 @@ def read_market(moment: Snapshot, calendar: str, start: date, end: date, until: 
         When there are none.
     """
     bounds = {"calendar": calendar, "start": start, "end": end, "until": until}
-    days, closes = moment.rows(_SESSIONS, **bounds)[0]
-    if not days:
+    found = moment.row(_SESSIONS, **bounds)
+    if found.days is None:
         raise InputError(f"no session of {calendar} between {start} and {end} had closed by {until}; widen the window")
     return Market(
-        np.frombuffer(days, dtype=">i8").astype(np.int64).view("M8[D]"),
-        np.frombuffer(closes, dtype=">i8").astype(np.int64),
+        np.frombuffer(found.days, dtype=">i8").astype(np.int64).view("M8[D]"),
+        np.frombuffer(found.closes, dtype=">i8").astype(np.int64),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,9 +30,13 @@ class Snapshot:
     load_id: int
     now: datetime
 
-    def rows(self, statement: str, **parameters: object) -> list[Row[Any]]:
+    def rows(self, statement: str, **parameters: object) -> Sequence[Row[Any]]:
         """Rows of a small query."""
-        return list(self.connection.execute(text(statement), parameters))
+        return self.connection.execute(text(statement), parameters).all()
+
+    def row(self, statement: str, **parameters: object) -> Row[Any]:
+        """The only row of a query."""
+        return self.connection.execute(text(statement), parameters).one()
 
     @contextmanager
     def arrow(self) -> Iterator[ArrowReader]:
