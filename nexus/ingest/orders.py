@@ -1,0 +1,136 @@
+"""One order: a file or frame of one kind, checked, resolved and loaded, table by table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from time import perf_counter
+from uuid import UUID
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nexus.db.engine import Database
+from nexus.db.load import FileMark, Loaded, SourceInfo, ensure_source, load
+from nexus.db.rejects import known, record
+from nexus.db.sessions import ensure_sessions
+from nexus.ingest import actions, benchmarks, events, fundamentals, prices, reading, reference, relations, universe
+from nexus.ingest.arrival import Arrival, Desk
+from nexus.ingest.columns import kind_of
+from nexus.ingest.identity import Who
+from nexus.ingest.reading import Raw, Unreadable
+from nexus.ingest.sieve import Sieve
+from nexus.ingest.values import typed
+from nexus.settings import settings
+
+Arrivals = Callable[[pd.DataFrame, Sieve, Desk], Iterator[Arrival]]
+ARRIVALS: dict[str, Arrivals] = {
+    "reference": reference.arrivals,
+    "universe": universe.arrivals,
+    "prices": prices.arrivals,
+    "actions": actions.arrivals,
+    "fundamentals": fundamentals.arrivals,
+    "events": events.arrivals,
+    "relations": relations.arrivals,
+    "benchmarks": benchmarks.arrivals,
+}
+MAY_CHANGE = ("unknown ticker", "future date")
+"""Reasons that lie outside the file: rows with any other would be refused again."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """A file or frame, what is in it, and where it comes from.
+
+    rows : reads it; called only when there is something to do
+    mark : its name and sha256; None: not a file, always compared
+    label, strangers : as in Desk
+    """
+
+    kind: str
+    source: SourceInfo
+    rows: Callable[[], Raw]
+    mark: FileMark | None = None
+    label: date | None = None
+    strangers: bool = False
+
+
+def execute(database: Database, run_id: UUID, order: Order) -> list[Loaded]:
+    """Carry out one order: skip what was loaded, else check, resolve and load."""
+    began = perf_counter()
+    pending = _pending(database, order)
+    if pending is not None and not pending:
+        return [_already(order, table, began) for table in kind_of(order.kind).tables]
+    ensure_source(database, order.source)
+    try:
+        raw = order.rows()
+        frame, sieve = typed(kind_of(order.kind), raw)
+    except Unreadable as error:
+        return [_unreadable(database, run_id, order, error, began)]
+    now = pd.Timestamp(datetime.now(UTC))
+    sessions = ensure_sessions(database, settings().calendar, date(now.year, 12, 31))
+    desk = Desk(database, Who.read(database), sessions, now, order.source, order.label, order.strangers)
+    loaded, told, aside = [], 0, 0
+    for arrival in ARRIVALS[order.kind](frame, sieve, desk):
+        rejects = [*sieve.rejects[told:], *arrival.rejects]
+        out_of_scope = sieve.out_of_scope - aside
+        told, aside = len(sieve.rejects), sieve.out_of_scope
+        loaded.append(_load(database, run_id, order, arrival, rejects, out_of_scope, pending))
+    return loaded
+
+
+def _load(
+    database: Database,
+    run_id: UUID,
+    order: Order,
+    arrival: Arrival,
+    rejects: Sequence[reading.Reject],
+    out_of_scope: int,
+    pending: frozenset[int] | None,
+) -> Loaded:
+    mark, rows, numbers = order.mark, arrival.rows, arrival.numbers
+    if pending is not None and arrival.table != kind_of(order.kind).tables[0]:
+        # what a row that was tried again brings along to another table is new to that table's load of the file
+        again = np.flatnonzero(np.isin(numbers, list(pending)))
+        mark, rows, numbers = None, rows.take(pa.array(again)), numbers[again]
+    return load(
+        database,
+        run_id,
+        arrival.table,
+        rows,
+        source=order.source.source,
+        file=mark,
+        rejects=rejects,
+        out_of_scope=out_of_scope,
+        row_numbers=numbers,
+        known_at_given="known_at" in rows.column_names and bool(pc.any(rows["known_at"].is_valid()).as_py()),
+    )
+
+
+def _pending(database: Database, order: Order) -> frozenset[int] | None:
+    """None: some table has not seen the file. Else the numbers of its rows worth another try."""
+    if order.mark is None:
+        return None
+    tables = kind_of(order.kind).tables
+    with database.read() as connection:
+        seen = [known(connection, table, order.source.source, order.mark) for table in tables]
+    if any(one.load_id is None for one in seen):
+        return None
+    return frozenset(
+        number for one in seen for number, reason in one.pending if number is not None and reason in MAY_CHANGE
+    )
+
+
+def _already(order: Order, table: str, began: float) -> Loaded:
+    seconds = perf_counter() - began
+    return Loaded(table, order.source.source, None, 0, 0, 0, 0, 0, 0, False, True, seconds)
+
+
+def _unreadable(database: Database, run_id: UUID, order: Order, error: Unreadable, began: float) -> Loaded:
+    """The file as a whole is quarantined; it does not count as loaded, so it is tried again whenever it comes."""
+    table = kind_of(order.kind).tables[0]
+    record(database, run_id, table, order.source.source, order.mark, [error.reject])
+    return Loaded(table, order.source.source, None, 0, 0, 0, 0, 0, 1, False, False, perf_counter() - began)

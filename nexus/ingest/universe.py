@@ -1,0 +1,29 @@
+"""Membership of universes, as spells; every member becomes a company, priced or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from nexus.ingest.arrival import Arrival, Desk, spell_rows, spells
+from nexus.ingest.identity import UNKNOWN, canonical
+from nexus.ingest.reference import add_companies
+from nexus.ingest.sieve import Sieve
+
+
+def arrivals(frame: pd.DataFrame, sieve: Sieve, desk: Desk) -> Iterator[Arrival]:
+    """Symbols of members that nobody knew; then membership, known from the day after it began or ended."""
+    company = desk.who.companies(frame["ticker"], frame["cik"], desk.label or frame["valid_from"])
+    new = np.flatnonzero((company == UNKNOWN) & sieve.good)
+    rows = frame.iloc[new][["ticker", "cik", "valid_from", "known_at"]].assign(name=None, valid_to=pd.NaT)
+    rows["ticker"] = rows["ticker"].map(canonical)
+    rows = rows.sort_values("valid_from").drop_duplicates("ticker")
+    symbols = rows.assign(company_id=add_companies(desk.database, rows))
+    company[new] = frame["ticker"].iloc[new].map(canonical).map(symbols.set_index("ticker")["company_id"])
+    stamped = symbols.assign(default_known_at=(symbols["valid_from"] + pd.Timedelta(days=1)).dt.tz_localize("UTC"))
+    yield Arrival("symbols", spell_rows(stamped, ["company_id", "ticker"]), sieve.raw.numbers[rows.index])
+    members = frame[["universe", "valid_from", "valid_to", "known_at"]].assign(company_id=company)
+    vintages, at = spells(members, ["universe", "company_id"], sieve, desk.now)
+    yield Arrival("universe_members", spell_rows(vintages, ["universe", "company_id"]), sieve.raw.numbers[at])
