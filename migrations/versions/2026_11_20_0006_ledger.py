@@ -219,7 +219,9 @@ BEGIN
     NEW.hypothesis_no := coalesce((SELECT max(hypothesis_no) FROM hypotheses), 0) + 1;
     NEW.declared_at := clock_timestamp();
     NEW.root_no := NEW.hypothesis_no;
-    IF NEW.same_as IS NOT NULL THEN
+    IF NEW.same_as IS NULL THEN
+        NEW.sign := 1;
+    ELSE
         SELECT * INTO earlier FROM hypotheses WHERE hypothesis_no = NEW.same_as;
         IF NOT FOUND OR earlier.horizon <> NEW.horizon OR earlier.universe <> NEW.universe THEN
             RAISE EXCEPTION 'hypothesis % cannot be the same as %: another horizon or universe, or unknown',

@@ -13,11 +13,13 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+import psycopg
 from numpy.typing import NDArray
 from sqlalchemy import Connection, RowMapping, text
 
 from nexus.db.engine import Writing, driver
 from nexus.db.tables import factor_evaluations
+from nexus.errors import RefusedError
 
 LEAST_M = 400
 STAMPED = frozenset(
@@ -165,10 +167,11 @@ def declare(connection: Writing, new: Sequence[tuple[Declaration, int | None, in
         return []
     before = highest(connection)
     names = [field.name for field in fields(Declaration)]
-    statement = f"COPY hypotheses ({', '.join(names)}, same_as, sign) FROM STDIN"
-    with driver(connection).cursor() as cursor, cursor.copy(statement.encode()) as copy:
-        for declaration, same_as, sign in new:
-            copy.write_row([*map(_as_text, _values(declaration)), same_as, sign])
+    _copy(
+        connection,
+        f"hypotheses ({', '.join(names)}, same_as, sign)",
+        ([*map(_as_text, _values(declaration)), same_as, sign] for declaration, same_as, sign in new),
+    )
     rows = connection.execute(_DECLARED, {"before": before})
     return [_hypothesis(row._mapping) for row in rows]
 
@@ -182,14 +185,30 @@ def append(connection: Writing, rows: Sequence[Mapping[str, Any]]) -> list[Appen
     """Append evaluations in one statement, hence one block; each row has COLUMNS.
 
     Arrays of days or floats become SQL arrays, dicts and lists JSON; no float may be NaN.
+
+    Raises
+    ------
+    RefusedError
+        When the ledger's rules refuse a row: another M than the one it leads to, a NaN p-value, a series cut short.
     """
     before = int(connection.scalar(text("SELECT coalesce(max(evaluation_id), 0) FROM factor_evaluations")) or 0)
     arrays: dict[int, str] = {}
-    statement = f"COPY factor_evaluations ({', '.join(COLUMNS)}) FROM STDIN"
-    with driver(connection).cursor() as cursor, cursor.copy(statement.encode()) as copy:
-        for row in rows:
-            copy.write_row([_as_text(row[column], arrays) for column in COLUMNS])
+    _copy(
+        connection,
+        f"factor_evaluations ({', '.join(COLUMNS)})",
+        ([_as_text(row[column], arrays) for column in COLUMNS] for row in rows),
+    )
     return [Appended(*row) for row in connection.execute(_APPENDED, {"before": before})]
+
+
+def _copy(connection: Writing, target: str, rows: Iterable[Sequence[Any]]) -> None:
+    try:
+        with driver(connection).cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN".encode()) as stream:
+            for row in rows:
+                stream.write_row(row)
+    except psycopg.IntegrityError as error:
+        hint = f"; {error.diag.message_hint}" if error.diag.message_hint else ""
+        raise RefusedError(f"ledger: {error.diag.message_primary}{hint}") from error
 
 
 def _values(declaration: Declaration) -> tuple[Any, ...]:
