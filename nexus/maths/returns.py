@@ -93,7 +93,8 @@ def one_period_return(
     rows : (n_dates,), the dates' rows of `wealth`; the rest as `holding_return`
     """
     entry = np.asarray(rows) + entry_lag
-    return holding_return(wealth, entry, np.append(entry[1:], len(wealth)), delisting, members)
+    never = max(len(wealth), int(entry.max(initial=0)) + 1)
+    return holding_return(wealth, entry, np.append(entry[1:], never)[: len(entry)], delisting, members)
 
 
 def holding_return(

@@ -119,6 +119,13 @@ def test_one_period_return_goes_from_entry_to_entry() -> None:
     assert forward.leavers.tolist() == [0, 1, 0]
 
 
+def test_one_period_return_of_the_last_session_is_not_complete() -> None:
+    forward = one_period_return(market(), np.array([20, 29]))
+    assert forward.complete.tolist() == [False, False]
+    assert one_period_return(market(), np.array([20, 28])).complete.tolist() == [True, False]
+    assert one_period_return(market(), np.array([], np.int64)).returns.shape == (0, 4)
+
+
 def test_periods_compound_to_the_window() -> None:
     value = market()
     periods = one_period_return(value, np.array([2, 5, 12, 20])).returns[:3, 0]
