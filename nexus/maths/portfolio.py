@@ -1,0 +1,181 @@
+"""Scores into weights: who is held, how much, and within which limits.
+
+Scores and weights are (n_dates, n_companies). A score of NaN is no opinion, and weighs nothing. Weights are fractions
+of equity, negative for what is sold short; gross is the sum of their absolutes. One date never looks at another.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nexus.maths.regression import row_residuals
+from nexus.maths.types import Bools, Floats, Ints
+
+ROUNDS = 50
+"""Rounds of clipping and neutralising before what is still over the cap is met by shrinking the book."""
+CLOSE = 1e-12
+
+
+def top_quantile(scores: Floats, quantiles: int) -> Floats:
+    """Equal shares, summing to 1 per date, of the highest 1 / quantiles of the names.
+
+    quantiles : at least 1; a date with n names holds floor(n / quantiles) of them, at least one
+    Names tied at the edge share what is left, so that the order of the columns decides nothing.
+    Returns zero rows for dates without a score.
+    """
+    if quantiles < 1:
+        raise ValueError(f"top_quantile: {quantiles} quantiles; give 1 (everybody) or more")
+    ranked = np.where(np.isfinite(scores), scores, -np.inf)
+    names = np.isfinite(scores).sum(axis=1)
+    held = np.maximum(names // quantiles, 1)
+    n = scores.shape[1]
+    ordered = np.sort(ranked, axis=1)
+    edge = np.take_along_axis(ordered, (n - held)[:, None], axis=1)
+    above, tied = ranked > edge, (ranked == edge) & np.isfinite(edge)
+    left = (held - above.sum(axis=1)) / np.maximum(tied.sum(axis=1), 1)
+    shares = (above + tied * left[:, None]) / held[:, None]
+    return np.where((names > 0)[:, None], shares, 0.0)
+
+
+def long_short(scores: Floats, quantiles: int, gross: float = 1.0) -> Floats:
+    """Long the highest 1 / quantiles of the names, short as many of the lowest, equal shares, dollar-neutral.
+
+    quantiles : at least 2
+    Returns zero rows for dates on which both sides would hold the same names.
+    """
+    if quantiles < 2:
+        raise ValueError(f"long_short: {quantiles} quantiles would be long and short the same names; give 2 or more")
+    return gross / 2 * (top_quantile(scores, quantiles) - top_quantile(-scores, quantiles))
+
+
+def long_only(scores: Floats, quantiles: int, gross: float = 1.0) -> Floats:
+    """Long the highest 1 / quantiles of the names, equal shares."""
+    return gross * top_quantile(scores, quantiles)
+
+
+def proportional(scores: Floats, gross: float = 1.0) -> Floats:
+    """Weights proportional to the score less its mean over the date's names: dollar-neutral.
+
+    Returns zero rows where all scores are the same. Give ranks where a single large score should not rule the book.
+    """
+    known = np.isfinite(scores)
+    values = np.where(known, scores, 0.0)
+    mean = values.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    centred = np.where(known, values - mean[:, None], 0.0)
+    size = np.abs(centred).sum(axis=1)
+    told = size > CLOSE * np.abs(values).sum(axis=1)
+    return np.where(told[:, None], gross * centred / np.where(told, size, 1.0)[:, None], 0.0)
+
+
+def neutral(weights: Floats, groups: Ints, betas: Floats | None = None) -> Floats:
+    """The nearest weights, of the same names and gross, that sum to zero in each group and have no beta.
+
+    groups : (n_dates, n_companies), sector codes, -1 unknown (a group of its own); all zero: dollar-neutral only
+    betas : (n_dates, n_companies); None: beta is left alone. A held name without one counts as the mean of its group
+    Projection on the complement of the groups' indicators and beta, by least squares; a date on which nothing is left
+    (fewer names than conditions) is a row of zeros.
+    """
+    held = weights != 0
+    codes = groups - groups.min(initial=0)
+    regressors = [] if betas is None else [_filled(betas, codes, held)]
+    left = row_residuals(weights, regressors, codes, held)
+    left = np.where(held & np.isfinite(left), left, 0.0)
+    return _with_gross(left, np.abs(weights).sum(axis=1))
+
+
+def _filled(values: Floats, codes: Ints, held: Bools) -> Floats:
+    """Unknown values as the mean of the known ones of the same date and group, among the held."""
+    known = held & np.isfinite(values)
+    width = int(codes.max(initial=0)) + 1
+    cells = codes + width * np.arange(len(codes))[:, None]
+    size = width * len(codes)
+    sums = np.bincount(cells[known], values[known], minlength=size)
+    means = sums / np.maximum(np.bincount(cells[known], minlength=size), 1)
+    filled: Floats = np.where(np.isfinite(values), values, means[cells])
+    return filled
+
+
+def _with_gross(weights: Floats, gross: Floats) -> Floats:
+    size = np.abs(weights).sum(axis=1)
+    scale: Floats = np.divide(gross, size, out=np.zeros_like(size), where=size > 0)
+    return weights * scale[:, None]
+
+
+def capped(weights: Floats, cap: float) -> Floats:
+    """No weight above the cap in absolute; what is cut off goes to the other names of its side, in proportion.
+
+    cap : fraction of equity, positive
+    A side that is too small for its gross at the cap ends with every name at the cap, and a smaller gross.
+    """
+    if not cap > 0:
+        raise ValueError(f"capped: a cap of {cap} leaves nothing; give a positive fraction of equity")
+    return _one_side_capped(np.maximum(weights, 0.0), cap) - _one_side_capped(np.maximum(-weights, 0.0), cap)
+
+
+def _one_side_capped(weights: Floats, cap: float) -> Floats:
+    gross = weights.sum(axis=1, keepdims=True)
+    out = weights.copy()
+    while (over := out > cap * (1 + CLOSE)).any():
+        out[over] = cap
+        full = out >= cap
+        room = gross - cap * full.sum(axis=1, keepdims=True)
+        rest = np.where(full, 0.0, out)
+        total = rest.sum(axis=1, keepdims=True)
+        grow = np.divide(room, total, out=np.ones_like(total), where=total > 0)
+        out = np.where(full, np.minimum(out, cap), rest * np.maximum(grow, 1.0))
+    return out
+
+
+def neutral_and_capped(weights: Floats, cap: float, groups: Ints, betas: Floats | None = None) -> Floats:
+    """`neutral` weights, none above the cap: clipped and made neutral in turns, and in the end shrunk as a whole.
+
+    Both conditions hold exactly; the gross may fall short of that of `weights`.
+    """
+    if not cap > 0:
+        raise ValueError(f"neutral_and_capped: a cap of {cap} leaves nothing; give a positive fraction of equity")
+    gross = np.abs(weights).sum(axis=1)
+    out = neutral(weights, groups, betas)
+    for _ in range(ROUNDS):
+        if (np.abs(out) <= cap * (1 + CLOSE)).all():
+            return out
+        out = _with_gross(neutral(np.clip(out, -cap, cap), groups, betas), gross)
+    largest = np.abs(out).max(axis=1, keepdims=True, initial=0.0)
+    shrunk: Floats = out * np.minimum(cap / np.maximum(largest, cap), 1.0)
+    return shrunk
+
+
+def limited(target: Floats, current: Floats, turnover: float, largest: Floats) -> Floats:
+    """Where a rebalance may get from the current weights towards the target ones.
+
+    target, current : (n_companies,)
+    turnover : most that may be traded, one-way: half the sum of absolute changes; inf: no limit
+    largest : (n_companies,), largest change of each weight, for its share of average dollar volume; inf: no limit
+    The whole rebalance is slowed for the first limit, single trades are clipped for the second.
+    """
+    change = target - current
+    traded = np.abs(change).sum() / 2
+    if traded > turnover:
+        change = change * (turnover / traded)
+    return current + np.clip(change, -largest, largest)
+
+
+def shrunk_covariance(returns: Floats) -> Floats:
+    """Covariance of returns, shrunk towards the same variance for all and no correlation.
+
+    returns : (n_periods, n_companies), without NaN, at least 2 periods
+    Returns (n_companies, n_companies), positive definite unless all returns are constant.
+    Ledoit & Wolf (2004), J. Multivariate Analysis 88(2), with 1 / n_periods covariances.
+    """
+    n, p = returns.shape
+    if n < 2 or not np.isfinite(returns).all():
+        raise ValueError(f"shrunk_covariance: needs 2 periods or more without NaN, got {returns.shape}; drop names")
+    centred = returns - returns.mean(axis=0)
+    sample = centred.T @ centred / n
+    mean = float(np.trace(sample)) / p
+    distance = float((sample**2).sum()) - p * mean**2
+    squares = centred**2
+    noise = (float((squares.T @ squares).sum()) / n - float((sample**2).sum())) / n
+    intensity = min(max(noise, 0.0) / distance, 1.0) if distance > 0 else 1.0
+    shrunk: Floats = (1 - intensity) * sample
+    shrunk[np.diag_indices(p)] += intensity * mean
+    return shrunk
