@@ -15,7 +15,7 @@ from nexus.db.rejects import Reject, record
 from nexus.errors import InputError
 from nexus.ingest import reading
 from nexus.ingest.columns import kind_of
-from nexus.ingest.orders import Order, execute
+from nexus.ingest.orders import Clerk, Order
 from nexus.ingest.run import summary
 from nexus.ingest.sources.base import REJECTED, Source
 from nexus.settings import settings
@@ -54,7 +54,7 @@ def ingest_live(
     source = live_source(source) if isinstance(source, str) else source
     info = SourceInfo(source.name, "reported", description=f"live: {source.name}")
     run_id = begin_run(database, f"ingest live {source.name} {' '.join(identifiers)}"[:200])
-    loaded: list[Loaded] = []
+    clerk, loaded = Clerk(database, run_id), list[Loaded]()
     try:
         for kind, frame in source.fetch(identifiers, start, end):
             if kind == REJECTED:
@@ -62,7 +62,7 @@ def ingest_live(
             else:
                 known = [column for column in frame.columns if column in kind_of(kind).names]
                 rows = frame[known]
-                loaded += execute(database, run_id, Order(kind, info, partial(reading.of_frame, rows)))
+                loaded += clerk.execute(Order(kind, info, partial(reading.of_frame, rows)))
     finally:
         finish_run(database, run_id, summary(loaded))
     return loaded

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nexus.db.engine import Database
-from nexus.db.load import FileMark, Loaded, SourceInfo, ensure_source, load
+from nexus.db.load import FileMark, Loaded, Reject, SourceInfo, ensure_source, load
 from nexus.db.rejects import known, record
-from nexus.db.sessions import ensure_sessions
-from nexus.ingest import actions, benchmarks, events, fundamentals, prices, reading, reference, relations, universe
+from nexus.db.sessions import Sessions, ensure_sessions
+from nexus.ingest import actions, benchmarks, events, fundamentals, prices, reference, relations, universe
 from nexus.ingest.arrival import Arrival, Desk
 from nexus.ingest.columns import kind_of
 from nexus.ingest.identity import Who
@@ -58,56 +58,76 @@ class Order:
     strangers: bool = False
 
 
-def execute(database: Database, run_id: UUID, order: Order) -> list[Loaded]:
-    """Carry out one order: skip what was loaded, else check, resolve and load."""
-    began = perf_counter()
-    pending = _pending(database, order)
-    if pending is not None and not pending:
-        return [_already(order, table, began) for table in kind_of(order.kind).tables]
-    ensure_source(database, order.source)
-    try:
-        raw = order.rows()
-        frame, sieve = typed(kind_of(order.kind), raw)
-    except Unreadable as error:
-        return [_unreadable(database, run_id, order, error, began)]
-    now = pd.Timestamp(datetime.now(UTC))
-    sessions = ensure_sessions(database, settings().calendar, date(now.year, 12, 31))
-    desk = Desk(database, Who.read(database), sessions, now, order.source, order.label, order.strangers)
-    loaded, told, aside = [], 0, 0
-    for arrival in ARRIVALS[order.kind](frame, sieve, desk):
-        rejects = [*sieve.rejects[told:], *arrival.rejects]
-        out_of_scope = sieve.out_of_scope - aside
-        told, aside = len(sieve.rejects), sieve.out_of_scope
-        loaded.append(_load(database, run_id, order, arrival, rejects, out_of_scope, pending))
-    return loaded
+class Clerk:
+    """Carries out the orders of one ingest run; who is who is read once, and again when companies were added."""
 
+    def __init__(self, database: Database, run_id: UUID) -> None:
+        self.database, self.run_id = database, run_id
+        self._who: Who | None = None
+        self._sessions: Sessions | None = None
 
-def _load(
-    database: Database,
-    run_id: UUID,
-    order: Order,
-    arrival: Arrival,
-    rejects: Sequence[reading.Reject],
-    out_of_scope: int,
-    pending: frozenset[int] | None,
-) -> Loaded:
-    mark, rows, numbers = order.mark, arrival.rows, arrival.numbers
-    if pending is not None and arrival.table != kind_of(order.kind).tables[0]:
-        # what a row that was tried again brings along to another table is new to that table's load of the file
-        again = np.flatnonzero(np.isin(numbers, list(pending)))
-        mark, rows, numbers = None, rows.take(pa.array(again)), numbers[again]
-    return load(
-        database,
-        run_id,
-        arrival.table,
-        rows,
-        source=order.source.source,
-        file=mark,
-        rejects=rejects,
-        out_of_scope=out_of_scope,
-        row_numbers=numbers,
-        known_at_given="known_at" in rows.column_names and bool(pc.any(rows["known_at"].is_valid()).as_py()),
-    )
+    def execute(self, order: Order) -> list[Loaded]:
+        """Skip what was loaded, else check, resolve and load, table by table."""
+        began = perf_counter()
+        pending = _pending(self.database, order)
+        if pending is not None and not pending:
+            return [_already(order, table, began) for table in kind_of(order.kind).tables]
+        ensure_source(self.database, order.source)
+        try:
+            raw = order.rows()
+            frame, sieve = typed(kind_of(order.kind), raw)
+        except Unreadable as error:
+            return [self._unreadable(order, error, began)]
+        loaded, told, aside = [], 0, 0
+        for arrival in ARRIVALS[order.kind](frame, sieve, self._desk(order)):
+            rejects = [*sieve.rejects[told:], *arrival.rejects]
+            out_of_scope = sieve.out_of_scope - aside
+            told, aside = len(sieve.rejects), sieve.out_of_scope
+            loaded.append(self._load(order, arrival, rejects, out_of_scope, pending))
+        if any(one.table == "symbols" and one.inserted for one in loaded):
+            self._who = None
+        return loaded
+
+    def _desk(self, order: Order) -> Desk:
+        now = pd.Timestamp(datetime.now(UTC))
+        if self._sessions is None:
+            self._sessions = ensure_sessions(self.database, settings().calendar, date(now.year, 12, 31))
+        if self._who is None:
+            self._who = Who.read(self.database)
+        return Desk(self.database, self._who, self._sessions, now, order.source, order.label, order.strangers)
+
+    def _load(
+        self,
+        order: Order,
+        arrival: Arrival,
+        rejects: Sequence[Reject],
+        out_of_scope: int,
+        pending: frozenset[int] | None,
+    ) -> Loaded:
+        mark, rows, numbers = order.mark, arrival.rows, arrival.numbers
+        if pending is not None and arrival.table != kind_of(order.kind).tables[0]:
+            # what a row that is tried again brings along to another table is new to that table's load of the file
+            again = np.flatnonzero(np.isin(numbers, list(pending)))
+            mark, rows, numbers = None, rows.take(pa.array(again)), numbers[again]
+        return load(
+            self.database,
+            self.run_id,
+            arrival.table,
+            rows,
+            source=order.source.source,
+            file=mark,
+            rejects=rejects,
+            out_of_scope=out_of_scope,
+            row_numbers=numbers,
+            known_at_given="known_at" in rows.column_names and bool(pc.any(rows["known_at"].is_valid()).as_py()),
+        )
+
+    def _unreadable(self, order: Order, error: Unreadable, began: float) -> Loaded:
+        """The file as a whole is quarantined; it does not count as loaded, so it is tried whenever it comes."""
+        table = kind_of(order.kind).tables[0]
+        record(self.database, self.run_id, table, order.source.source, order.mark, [error.reject])
+        seconds = perf_counter() - began
+        return Loaded(table, order.source.source, None, 0, 0, 0, 0, 0, 1, False, False, seconds)
 
 
 def _pending(database: Database, order: Order) -> frozenset[int] | None:
@@ -127,10 +147,3 @@ def _pending(database: Database, order: Order) -> frozenset[int] | None:
 def _already(order: Order, table: str, began: float) -> Loaded:
     seconds = perf_counter() - began
     return Loaded(table, order.source.source, None, 0, 0, 0, 0, 0, 0, False, True, seconds)
-
-
-def _unreadable(database: Database, run_id: UUID, order: Order, error: Unreadable, began: float) -> Loaded:
-    """The file as a whole is quarantined; it does not count as loaded, so it is tried again whenever it comes."""
-    table = kind_of(order.kind).tables[0]
-    record(database, run_id, table, order.source.source, order.mark, [error.reject])
-    return Loaded(table, order.source.source, None, 0, 0, 0, 0, 0, 1, False, False, perf_counter() - began)

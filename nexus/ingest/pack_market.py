@@ -11,8 +11,8 @@ from nexus.ingest.listings import RECORDS_BEGIN, renames
 def gics(rows: pd.DataFrame) -> pd.DataFrame:
     """Sectors, backdated: each company's earliest snapshot holds from the first records until a later one.
 
-    Both snapshots are younger than the last price. Without backdating no sector could be read on any price date; with it
-    all that uses them is tier C.
+    Both snapshots are younger than the last price: without backdating no sector could be read on any price date, with
+    it all that uses them is tier C.
     """
     ordered = rows.sort_values(["ticker", "as_of"]).rename(columns={"gics_sector": "code", "as_of": "valid_from"})
     by_ticker = ordered.groupby("ticker")["valid_from"]

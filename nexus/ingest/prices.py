@@ -97,4 +97,5 @@ def _unit(prices: NDArray[np.float64]) -> float:
 
 
 def _days(day: pd.Series) -> NDArray[np.datetime64]:
-    return day.to_numpy().astype("datetime64[D]")
+    days: NDArray[np.datetime64] = day.to_numpy().astype("datetime64[D]")
+    return days

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +14,7 @@ from nexus.db.load import Loaded, SourceInfo, begin_run, finish_run
 from nexus.errors import InputError
 from nexus.ingest import introduce, pack, reading
 from nexus.ingest.columns import kind_of
-from nexus.ingest.orders import ARRIVALS, Order, execute
+from nexus.ingest.orders import ARRIVALS, Clerk, Order
 from nexus.ingest.reading import Unreadable
 
 Progress = Callable[[Sequence[str]], Iterable[str]]
@@ -62,9 +63,7 @@ def ingest_frames(
     for name in frames:
         kind_of(name)
     orders = [
-        _with_basis(Order(kind, info, lambda frame=frames[kind]: reading.of_frame(frame)))
-        for kind in ARRIVALS
-        if kind in frames
+        _with_basis(Order(kind, info, partial(reading.of_frame, frames[kind]))) for kind in ARRIVALS if kind in frames
     ]
     return _one_run(database, command or f"ingest {info.source}", orders)
 
@@ -84,13 +83,13 @@ def ingest_all(database: Database, folder: Path, *, progress: Progress | None = 
     if not steps:
         raise InputError(f"folder {folder}: no file of the real pack there; set NEXUS_DATA_DIR, or simulate a market")
     run_id = begin_run(database, f"ingest all --from {folder}")
-    loaded: list[Loaded] = []
+    clerk, loaded = Clerk(database, run_id), list[Loaded]()
     names = [introduce.STEP, *steps]
     for name in progress(names) if progress else names:
         if name == introduce.STEP:
             loaded.append(introduce.introduce(database, run_id, folder))
         else:
-            loaded += execute(database, run_id, _of_pack(steps[name], folder))
+            loaded += clerk.execute(_of_pack(steps[name], folder))
     finish_run(database, run_id, summary(loaded))
     return loaded
 
@@ -102,7 +101,8 @@ def exit_status(loaded: Sequence[Loaded]) -> int:
 
 def _one_run(database: Database, command: str, orders: Sequence[Order]) -> list[Loaded]:
     run_id = begin_run(database, command)
-    loaded = [one for order in orders for one in execute(database, run_id, order)]
+    clerk = Clerk(database, run_id)
+    loaded = [one for order in orders for one in clerk.execute(order)]
     finish_run(database, run_id, summary(loaded))
     return loaded
 
@@ -132,5 +132,11 @@ def _with_basis(order: Order) -> Order:
 
 def _of_pack(file: pack.PackFile, folder: Path) -> Order:
     path = folder / f"{file.stem}.parquet"
-    read = lambda: pack.mapped(file, reading.read(path))  # noqa: E731
-    return Order(file.kind, file.source, read, reading.mark(path), file.label, strangers=True)
+    return Order(
+        file.kind,
+        file.source,
+        lambda: pack.mapped(file, reading.read(path)),
+        reading.mark(path),
+        file.label,
+        strangers=True,
+    )

@@ -12,6 +12,8 @@ from nexus.ingest.identity import UNKNOWN, canonical
 from nexus.ingest.reference import add_companies
 from nexus.ingest.sieve import Sieve
 
+NEVER = pd.Timestamp("2200-01-01")
+
 
 def arrivals(frame: pd.DataFrame, sieve: Sieve, desk: Desk) -> Iterator[Arrival]:
     """Symbols of members that nobody knew; then membership, known from the day after it began or ended."""
@@ -25,5 +27,24 @@ def arrivals(frame: pd.DataFrame, sieve: Sieve, desk: Desk) -> Iterator[Arrival]
     stamped = symbols.assign(default_known_at=(symbols["valid_from"] + pd.Timedelta(days=1)).dt.tz_localize("UTC"))
     yield Arrival("symbols", spell_rows(stamped, ["company_id", "ticker"]), sieve.raw.numbers[rows.index])
     members = frame[["universe", "valid_from", "valid_to", "known_at"]].assign(company_id=company)
+    members = _joined(members, sieve)
     vintages, at = spells(members, ["universe", "company_id"], sieve, desk.now)
     yield Arrival("universe_members", spell_rows(vintages, ["universe", "company_id"]), sieve.raw.numbers[at])
+
+
+def _joined(members: pd.DataFrame, sieve: Sieve) -> pd.DataFrame:
+    """Spells of one company that touch are one, told by its first row: a new ticker is no exit.
+
+    Rows with a known_at are left as they are: they are vintages.
+    """
+    mine = members[sieve.good & members["known_at"].isna()].sort_values(["universe", "company_id", "valid_from"])
+    end = mine["valid_to"].fillna(NEVER)
+    by_member = [mine["universe"], mine["company_id"]]
+    reached = end.groupby(by_member).cummax().groupby(by_member).shift()
+    spell = (reached.isna() | (mine["valid_from"] > reached)).cumsum()
+    last = end.groupby(spell).transform("max")
+    first = ~spell.duplicated()
+    sieve.good[mine.index[~first]] = False  # told by the first row
+    joined = members.copy()
+    joined.loc[mine.index, "valid_to"] = last.where(last != NEVER)
+    return joined
