@@ -34,7 +34,7 @@ TRUTHS = {
     "P4": Truth(0.04, None, 0.0, "over 126 sessions, all of it in months 4 to 6"),
     "D": Truth(0.06, 0.06, 0.9, "in the first half of the months; after it mean and sd are those of chance"),
     "R": Truth(0.08, 0.12, 0.9, "while the VIX is above its known upper quartile; elsewhere only noise"),
-    "S": Truth(-0.03, None, 0.98, "against those who will leave; .01 among those who stay"),
+    "S": Truth(-0.03, None, 0.9, "against those who will leave; .01 among those who stay"),
     "B": Truth(0.0, None, 0.98, "never: it is beta and volatility as measured, which earn nothing, and noise"),
 }
 SURVIVORS_IC = 0.01

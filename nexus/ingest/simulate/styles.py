@@ -15,7 +15,7 @@ from nexus.maths.types import Bools, Floats
 
 DELAY, LASTS = 3, 3
 """P4 is silent in a score's first three months and acts in the three that follow."""
-WIDENING = 1.08
+WIDENING = 1.06
 """How much wider 126-session returns spread than sqrt(6) months of 21, because premia persist: measured."""
 
 
