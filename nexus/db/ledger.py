@@ -6,6 +6,7 @@ the database's: a client that gets M wrong is refused.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -100,6 +101,15 @@ class StoredSketch:
     dates: NDArray[np.datetime64]
     companies: NDArray[np.int32]
     ranks: NDArray[np.int16]
+
+
+def digest(dates: NDArray[np.datetime64], companies: NDArray[np.integer], values: NDArray[np.integer]) -> bytes:
+    """sha256 of a matrix of integers with its dates and companies, whatever the machine."""
+    whole = hashlib.sha256()
+    for array, form in ((dates.astype("datetime64[D]").astype(np.int64), "<i8"), (companies, "<i4"), (values, "<i4")):
+        whole.update(np.array(array.shape, "<i8").tobytes())
+        whole.update(np.ascontiguousarray(array, form).tobytes())
+    return whole.digest()
 
 
 def lock(connection: Writing) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from nexus.db.ledger import digest
 from nexus.maths.ic import rank_ic
 from nexus.maths.stats import ranks
 from nexus.maths.types import Bools, Dates, Floats, Ints
@@ -48,7 +48,7 @@ class Sketch:
     @cached_property
     def hash(self) -> bytes:
         """Digest of the content, the key under which it is stored."""
-        return _digest(self.dates, self.companies.astype("<i4"), self.ranks.astype("<i2"))
+        return digest(self.dates, self.companies, self.ranks)
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ def sketch(scores: Floats, dates: Dates, companies: Ints) -> Sketch:
 
 def values_hash(scores: Floats, dates: Dates, companies: Ints) -> bytes:
     """Digest of (company ids, 2 x average ranks, dates): equal only where every rank is."""
-    doubled = np.where(np.isfinite(scores), 2 * ranks(scores), -1).astype("<i4")
-    return _digest(dates, companies.astype("<i8"), doubled)
+    doubled = np.where(np.isfinite(scores), 2 * ranks(scores), -1)
+    return digest(dates, companies, doubled.astype(np.int32))
 
 
 def correlation(a: Sketch, b: Sketch) -> float:
@@ -193,11 +193,3 @@ def _chosen(dates: Dates, scored: Bools) -> Ints:
 
 def _known(scaled: NDArray[np.int16]) -> Floats:
     return np.where(scaled >= 0, scaled, np.nan)
-
-
-def _digest(dates: Dates, companies: NDArray[np.integer], values: NDArray[np.integer]) -> bytes:
-    whole = hashlib.sha256()
-    for array in (dates.astype("datetime64[D]").astype("<i8"), companies, values):
-        whole.update(np.array(array.shape, "<i8").tobytes())
-        whole.update(np.ascontiguousarray(array).tobytes())
-    return whole.digest()
