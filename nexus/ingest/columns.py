@@ -159,13 +159,3 @@ def kind_of(name: str) -> Kind:
     if name not in KINDS:
         raise InputError(f"kind {name}: unknown; there are {', '.join(KINDS)}")
     return KINDS[name]
-
-
-def describe(name: str) -> str:
-    """The columns of a kind as lines of text: what `--help` and the documentation print."""
-    kind = kind_of(name)
-    width = max(len(column) for column in kind.names)
-    return "\n".join(
-        f"{column.name:<{width}}  {column.type:<7}  {'required' if column.required else 'optional'}  {column.meaning}"
-        for column in kind.columns
-    )

@@ -13,7 +13,7 @@ from nexus.ingest.sieve import Sieve
 
 
 def arrivals(frame: pd.DataFrame, sieve: Sieve, desk: Desk) -> Iterator[Arrival]:
-    """Events, known from the day after their date unless the file says when; those with a CIK go to each of its lines."""
+    """Events, known from the day after their date unless the file says when; by CIK they go to each of its lines."""
     default = next_day(frame["event_date"])
     desk.not_ahead(sieve, frame["known_at"], default, "event_date")
     company = desk.companies(frame, sieve, "event_date")

@@ -14,7 +14,7 @@ INSTANTS = {"total_assets": "USD", "equity": "USD", "lag_days": "days"}
 def quarters(rows: pd.DataFrame) -> pd.DataFrame:
     """Quarters that passed their author's checks, known the day after they were filed.
 
-    `shares_outstanding`, restated for later splits, is left out; a flow starts three months before the day after its end.
+    `shares_outstanding`, restated for later splits, is left out; a flow starts three months before the day after it.
     """
     good = rows[rows["pit_flag"] == "ok"]
     known = good[["ticker", "period_end"]].assign(known_at=next_day(good["available_date"]))
