@@ -24,9 +24,7 @@ def market(
     wealth = np.cumprod(1 + 0.02 * random.standard_normal((n, companies)), axis=0)
     sessions = np.datetime64("2005-01-03") + np.arange(n) * 10 // 7
     rows = np.arange(20, n - 2, 21)[:months]
-    made = labels(
-        wealth, sessions, rows, np.arange(1, companies + 1), np.ones((len(rows), companies), bool), horizons
-    )
+    made = labels(wealth, sessions, rows, np.arange(1, companies + 1), np.ones((len(rows), companies), bool), horizons)
     return made, np.nan_to_num(made.one_period.returns)
 
 

@@ -74,7 +74,7 @@ PEEKED = {
     "fundamentals": "SELECT company_id, max(known_at)::date - :day FROM fundamentals GROUP BY 1",
     "events": "SELECT company_id, min(event_date) - :day FROM events WHERE event_date > :day GROUP BY 1",
     "universe_members": "SELECT company_id, max(valid_to) - :day FROM universe_members GROUP BY 1",
-    "classifications": "SELECT company_id, min(hashtext(code)) FROM classifications WHERE valid_from <= :day GROUP BY 1",
+    "classifications": "SELECT company_id, min(length(code)) + count(*) FROM classifications GROUP BY 1",
     "symbols": "SELECT company_id, count(*) FROM symbols WHERE valid_from <= :day GROUP BY 1",
     "relations": "SELECT src_id, max(weight) FROM relations WHERE valid_from <= :day GROUP BY 1",
     "benchmarks": "SELECT 1, max(value) FROM benchmarks WHERE session <= :day",
