@@ -23,7 +23,7 @@ WHERE source = ANY({{sources}}) AND load_id <= {{load_id}} AND known_at <= {{unt
 _BARS = """
 SELECT company_id, session, known_at, {fields} FROM prices
 WHERE source = {{source}} AND session BETWEEN {{start}} AND {{end}} AND load_id <= {{load_id}}
-  AND known_at <= {{until}} AND {about}
+  AND {known} AND {about}
 """
 
 
@@ -178,7 +178,7 @@ def no_prices(n_companies: int) -> Prices:
 def _read(reader: ArrowReader, request: Request, fields: Sequence[str], source: str, about: str) -> pa.Table:
     window = {"start": request.market.days[0].item(), "end": request.market.days[-1].item()}
     bounds = {"source": source, "load_id": request.load_id, "until": request.until}
-    return reader.table(_BARS.format(fields=", ".join(fields), about=about), **window, **bounds)
+    return reader.table(_BARS.format(fields=", ".join(fields), known=request.known, about=about), **window, **bounds)
 
 
 def _spans(company: Ints, source: Ints, since: Ints) -> dict[int, tuple[Ints, Ints, Ints]]:

@@ -74,6 +74,11 @@ class Request:
         """What the statements of all tables have in common."""
         return {"sources": self.names, "load_id": self.load_id, "until": self.until}
 
+    @property
+    def known(self) -> str:
+        """SQL that leaves out what became known too late."""
+        return "true" if self.until == FAR else "known_at <= {until}"
+
     def about(self, column: str = "company_id") -> str:
         """SQL that limits `column` to the companies asked for."""
         return "true" if self.companies is None else among(column, self.companies)
