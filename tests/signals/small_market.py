@@ -155,6 +155,8 @@ def _fundamentals(random: np.random.Generator, companies: list[int], days: pd.Da
             }
             if place % 3 == 0 and end.month != 3:
                 del values["operating_cf"]
+            if place % 4 == 0 and end.month == 12:
+                del values["revenue"], values["net_income"]
             known = pd.Timestamp(end, tz="UTC") + pd.Timedelta(days=lag + 1)
             for field, (begin, value) in values.items():
                 rows.append((company, field, "USD", begin.date(), end.date(), known, value))

@@ -128,25 +128,33 @@ def fresh(c: Company, end: date, days: int = 200) -> bool:
     return (c.day - end).days <= days
 
 
+def before(quarters: pd.Series, end: date, days: int) -> date | None:
+    """The latest of the last six quarters that ended so many days before, give or take 20."""
+    found = [other for other in quarters.index[-6:] if abs((end - other).days - days) <= 20]
+    return found[-1] if found else None
+
+
 def margin_compression(c: Company) -> float:
     revenue, income = c.quarters("revenue"), c.quarters("net_income")
-    if len(revenue) < 5 or not fresh(c, revenue.index[-1]):
+    if revenue.empty or not fresh(c, revenue.index[-1]):
         return np.nan
-    now, then = revenue.index[-1], revenue.index[-5]
-    return float(income.get(now, np.nan) / revenue[now] - income.get(then, np.nan) / revenue[then])
+    now = revenue.index[-1]
+    then = before(revenue, now, 365)
+    return float(income.get(now, np.nan) / revenue[now] - income.get(then, np.nan) / revenue.get(then, np.nan))
 
 
 def asset_growth(c: Company) -> float:
     assets = c.quarters("total_assets")
-    return float(1 - assets.iloc[-1] / assets.iloc[-5]) if len(assets) >= 5 and fresh(c, assets.index[-1]) else np.nan
+    if assets.empty or not fresh(c, assets.index[-1]):
+        return np.nan
+    return float(1 - assets.iloc[-1] / assets.get(before(assets, assets.index[-1], 365), np.nan))
 
 
 def return_on_equity(c: Company) -> float:
     income, equity = c.quarters("net_income"), c.quarters("equity")
     if income.empty or not fresh(c, income.index[-1]):
         return np.nan
-    before = [end for end in equity.index if 70 <= (income.index[-1] - end).days <= 112]
-    return float(income.iloc[-1] / equity[before[-1]]) if before else np.nan
+    return float(income.iloc[-1] / equity.get(before(equity, income.index[-1], 91), np.nan))
 
 
 def accruals(c: Company) -> float:

@@ -42,6 +42,11 @@ def _at(view: View, field: str, ends: Dates) -> Floats:
     return _pick(view.quarters(field, QUARTERS), view.period_ends(field, QUARTERS) == ends)
 
 
+def _before(view: View, field: str, ends: Dates, days: timedelta64) -> Floats:
+    """The same of the quarter that ended about so many days before; the fourth one of a year is often missing."""
+    return _pick(view.quarters(field, QUARTERS), _apart(ends, view.period_ends(field, QUARTERS), days))
+
+
 def _pick(values: Floats, chosen: Bools) -> Floats:
     """The first chosen value of each column; NaN without one."""
     picked = np.take_along_axis(values, chosen.argmax(axis=0)[None], axis=0)[0]
@@ -54,25 +59,24 @@ def _margin_compression(data: Observations, day: date, params: Params) -> Floats
     Revenue is known from 2020 on in the real pack.
     """
     view = data.at(day)
-    ends = view.period_ends("revenue", 5)
-    now, then = (_ratio(_at(view, "net_income", ends[q]), view.quarters("revenue", 5)[q]) for q in (0, 4))
-    return np.where(_fresh(ends[0], day) & _apart(ends[0], ends[4], YEAR), now - then, np.nan)
+    end = view.period_ends("revenue", 1)[0]
+    now = _ratio(_at(view, "net_income", end), view.quarters("revenue", 1)[0])
+    then = _ratio(_before(view, "net_income", end, YEAR), _before(view, "revenue", end, YEAR))
+    return np.where(_fresh(end, day), now - then, np.nan)
 
 
 def _asset_growth(data: Observations, day: date, params: Params) -> Floats:
     """Minus the growth of total assets over four quarters; who grows earns less. Cooper, Gulen & Schill (2008)."""
     view = data.at(day)
-    ends, assets = view.period_ends("total_assets", 5), view.quarters("total_assets", 5)
-    return np.where(_fresh(ends[0], day) & _apart(ends[0], ends[4], YEAR), 1 - _ratio(assets[0], assets[4]), np.nan)
+    end, assets = view.period_ends("total_assets", 1)[0], view.quarters("total_assets", 1)[0]
+    return np.where(_fresh(end, day), 1 - _ratio(assets, _before(view, "total_assets", end, YEAR)), np.nan)
 
 
 def _return_on_equity(data: Observations, day: date, params: Params) -> Floats:
     """Net income over the equity of the quarter before; the profitable earn more. Hou, Xue & Zhang (2015)."""
     view = data.at(day)
-    ends = view.period_ends("net_income", 1)[0]
-    before = view.period_ends("equity", QUARTERS)
-    equity = _pick(view.quarters("equity", QUARTERS), _apart(ends, before, QUARTER))
-    return np.where(_fresh(ends, day), _ratio(view.quarters("net_income", 1)[0], equity), np.nan)
+    end, income = view.period_ends("net_income", 1)[0], view.quarters("net_income", 1)[0]
+    return np.where(_fresh(end, day), _ratio(income, _before(view, "equity", end, QUARTER)), np.nan)
 
 
 def _accruals(data: Observations, day: date, params: Params) -> Floats:
