@@ -17,6 +17,7 @@ from sqlalchemy import text
 from nexus.db.engine import Database
 from nexus.db.identity import ensure_entities
 from nexus.db.load import FileMark, Loaded, Reject, SourceInfo, begin_run, ensure_source, load
+from nexus.db.shape import shape_of
 
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -34,6 +35,11 @@ def companies(database: Database, count: int) -> list[int]:
     wanted = pd.DataFrame({"kind": "company", "identity": names, "cik": None, "name": names})
     ids = ensure_entities(database, wanted)
     return [ids[name] for name in names]
+
+
+def nothing(table: str) -> pa.Table:
+    shape = shape_of(table)
+    return pa.table({name: pa.nulls(0) for name in (*shape.key, *shape.values)})
 
 
 @dataclass
@@ -65,7 +71,7 @@ class Feed:
             self.database,
             self.run_id,
             table,
-            pa.Table.from_pylist(listed),
+            pa.Table.from_pylist(listed) if listed else nothing(table),
             source=self.source,
             file=FileMark(file, sha(file)) if file else None,
             rejects=rejects,
