@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 import numpy as np
@@ -27,7 +27,7 @@ YEAR = 252
 MONTH_DAYS = 31
 
 
-def open_panel(database: Database, inputs: Sequence[str], choice: Choice) -> Panel:
+def open_panel(database: Database, inputs: Iterable[str], choice: Choice) -> Panel:
     """A panel over all prices, with the series that regimes need where they are there.
 
     Raises
@@ -58,8 +58,8 @@ def ground(panel: Panel, universe: str, horizons: Sequence[int], rebalance: str,
     ahead = panel.ahead
     last = ahead.market_last
     sessions = panel.sessions
-    dates = rebalance_dates(sessions, sessions[last], rebalance)
-    dates = dates[(dates >= sessions[0]) & (dates < sessions[last])]
+    dates = rebalance_days(panel, rebalance)
+    dates = dates[dates < sessions[last]]  # on the last session nothing can be entered any more
     if len(dates) < 2:
         raise InputError(
             f"universe {universe}: {len(dates)} {rebalance} dates between {sessions[0]} and {sessions[last]}; "
@@ -81,8 +81,14 @@ def ground(panel: Panel, universe: str, horizons: Sequence[int], rebalance: str,
         regimes=regimes(panel, dates),
     )
     return Ground(
-        universe, rebalance, made, panel.load_id, panel.as_of, panel.fingerprint, panel.sources, _window(dates, choice)
-    )
+        universe, rebalance, made, panel.load_id, panel.as_of, panel.fingerprint, panel.sources,
+        _window(dates, choice), choice, panel.inputs.names,
+    )  # fmt: skip
+
+
+def rebalance_days(panel: Panel, rebalance: str) -> Dates:
+    """Dates of a panel on which a portfolio would have been formed, up to the market's last session."""
+    return rebalance_dates(panel.sessions, panel.sessions[panel.ahead.market_last], rebalance)
 
 
 def regimes(panel: Panel, dates: Dates) -> dict[str, Floats]:

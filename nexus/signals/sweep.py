@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
+from platform import python_version
 from typing import Any, TypeVar
 
 import numpy as np
@@ -74,6 +76,8 @@ def sweep(
         {
             "universe": ground.universe, "rebalance": ground.rebalance, "horizons": list(horizons),
             "sources": list(ground.sources), "trials": len(trials), "calendar": settings().calendar,
+            "start": ground.choice.start, "end": ground.choice.end, "inputs": list(ground.inputs),
+            "libraries": libraries(),
         },
         ground.load_id, ground.fingerprint,
     )  # fmt: skip
@@ -161,6 +165,11 @@ def code_hash() -> str:
     for path in sorted([*(root / "maths").glob("*.py"), *(root / "signals").glob("*.py")]):
         digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def libraries() -> dict[str, str]:
+    """Versions of what the figures are computed with."""
+    return {"python": python_version()} | {name: version(name) for name in ("numpy", "scipy", "numba")}
 
 
 def _in_threads(work: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
