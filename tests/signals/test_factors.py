@@ -129,8 +129,8 @@ def fresh(c: Company, end: date, days: int = 200) -> bool:
 
 
 def before(quarters: pd.Series, end: date, days: int) -> date | None:
-    """The latest of the last six quarters that ended so many days before, give or take 20."""
-    found = [other for other in quarters.index[-6:] if abs((end - other).days - days) <= 20]
+    """The latest of the last twelve quarters that ended so many days before, give or take 20."""
+    found = [other for other in quarters.index[-12:] if abs((end - other).days - days) <= 20]
     return found[-1] if found else None
 
 

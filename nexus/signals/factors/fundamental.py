@@ -17,7 +17,8 @@ from nexus.maths.types import Bools, Dates, Floats
 from nexus.signals.factor import Compute, Factor
 
 Params = Mapping[str, Any]
-QUARTERS = 6
+QUARTERS = 12
+"""Newest periods among which one is looked for: sources may date the ends of the same quarter differently."""
 YEAR, QUARTER = timedelta64(365, "D"), timedelta64(91, "D")
 FRESH, ANNUAL = timedelta64(200, "D"), timedelta64(400, "D")
 
