@@ -25,7 +25,6 @@ FILL, DECISION, COMPANY = range(3)
 SHARES, PRICE = range(2)
 """Columns of the trades' numbers, before the costs."""
 N_TRADE = 5
-MANY = 1024
 
 
 class Prices(NamedTuple):
@@ -89,7 +88,8 @@ def run_all(
     """
     n_sessions, n_companies = prices.close.shape
     slots, spare = _slots(n_companies), _slots(n_companies)
-    keys, values = np.empty((MANY, 3), np.int64), np.empty((MANY, N_TRADE))
+    room = 2 * np.count_nonzero(targets) if book.full else 0  # most often enough: each is bought and sold
+    keys, values = np.empty((room, 3), np.int64), np.empty((room, N_TRADE))
     active = waiting = trades = decision = 0
     first = rows[0]
     event = np.searchsorted(events.row, first + 1)
@@ -123,7 +123,7 @@ def run_all(
         for s in range(active):
             if slots.held[s] != 0.0:
                 book.flow[slots.column[s]] += slots.held[s] * slots.mark[s]
-    return keys[:trades].copy(), values[:trades].copy()
+    return keys[:trades], values[:trades]
 
 
 @kernel

@@ -9,11 +9,12 @@ import numpy as np
 
 from nexus.db.actions import DELISTING, DIVIDEND, SPLIT
 from nexus.errors import InputError
-from nexus.maths.compiled import kernel
+from nexus.maths.compiled import by_rows, kernel
 from nexus.maths.types import Bools, Floats, Ints
 
 GRACE = 5
 """Sessions without a bar after which a company is taken to be delisted, as in the forward returns."""
+SMALLEST = float(np.finfo(np.float64).tiny)
 
 
 class Events(NamedTuple):
@@ -80,25 +81,18 @@ class Market:
                     f"market: {name} is {array.shape}, close {self.close.shape}; pass sessions x companies"
                 )
             object.__setattr__(self, name, np.ascontiguousarray(array, np.float64))
-            wrong = _first_wrong(getattr(self, name), name == "volume")
-            if wrong >= 0:
-                row, column = divmod(wrong, array.shape[1])
-                needed = "0 or more" if name == "volume" else "positive"
-                raise InputError(
-                    f"market: {name} {array[row, column]} in row {row}, column {column}; it must be {needed}, "
-                    "NaN where there is no bar"
-                )
+            _check_values(name, getattr(self, name))
         _check_events(self.events, *self.close.shape)
 
     @property
     def n_sessions(self) -> int:
         """Rows."""
-        return self.close.shape[0]
+        return len(self.close)
 
     @property
     def n_companies(self) -> int:
         """Columns."""
-        return self.close.shape[1]
+        return len(self.close[0])
 
     def session(self, row: int) -> Session:
         """What happened on one row."""
@@ -131,17 +125,27 @@ def delistings(close: Floats, returns: Floats, unknown: float = 0.0) -> Events:
     return Events.of(last[gone] + 1, gone, np.full(len(gone), DELISTING), paid[gone])
 
 
+def _check_values(name: str, values: Floats) -> None:
+    """Prices are positive, volumes 0 or more, NaN no bar."""
+    least, needed = (0.0, "0 or more") if name == "volume" else (SMALLEST, "positive")
+    found = np.zeros(len(values), np.bool_)
+    by_rows(lambda rows: _outside(values[rows], least, found[rows]), *values.shape)
+    if found.any():
+        row = int(found.argmax())
+        column = int(np.flatnonzero((values[row] < least) | np.isinf(values[row]))[0])
+        raise InputError(
+            f"market: {name} {values[row, column]} in row {row}, column {column}; it must be {needed}, NaN where no bar"
+        )
+
+
 @kernel
-def _first_wrong(values: Floats, zero_too: bool) -> int:
-    """Flat index of the first value that is infinite, negative or (unless allowed) zero; -1 none."""
-    flat = values.ravel()
-    for i in range(len(flat)):
-        value = float(flat[i])
-        if value <= 0.0 and not (zero_too and value == 0.0):
-            return int(i)
-        if value == np.inf:
-            return int(i)
-    return -1
+def _outside(values: Floats, least: float, found: Bools) -> None:
+    """Whether anything in a row is infinite or less than the least; without a branch, for the vector units."""
+    for t in range(len(values)):
+        wrong = 0
+        for i in range(values.shape[1]):
+            wrong |= (values[t, i] < least) | (values[t, i] == np.inf)
+        found[t] = wrong != 0
 
 
 def _check_events(events: Events, n_sessions: int, n_companies: int) -> None:

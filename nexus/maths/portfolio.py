@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from nexus.maths.compiled import by_rows, kernel
+from nexus.maths.kernels import Small
 from nexus.maths.regression import row_residuals
+from nexus.maths.stats import row_order
 from nexus.maths.types import Bools, Floats, Ints
 
 ROUNDS = 50
@@ -16,41 +19,61 @@ ROUNDS = 50
 CLOSE = 1e-12
 
 
-def top_quantile(scores: Floats, quantiles: int) -> Floats:
-    """Equal shares, summing to 1 per date, of the highest 1 / quantiles of the names.
-
-    quantiles : at least 1; a date with n names holds floor(n / quantiles) of them, at least one
-    Names tied at the edge share what is left, so that the order of the columns decides nothing.
-    Returns zero rows for dates without a score.
-    """
-    if quantiles < 1:
-        raise ValueError(f"top_quantile: {quantiles} quantiles; give 1 (everybody) or more")
-    ranked = np.where(np.isfinite(scores), scores, -np.inf)
-    names = np.isfinite(scores).sum(axis=1)
-    held = np.maximum(names // quantiles, 1)
-    n = scores.shape[1]
-    ordered = np.sort(ranked, axis=1)
-    edge = np.take_along_axis(ordered, (n - held)[:, None], axis=1)
-    above, tied = ranked > edge, (ranked == edge) & np.isfinite(edge)
-    left = (held - above.sum(axis=1)) / np.maximum(tied.sum(axis=1), 1)
-    shares = (above + tied * left[:, None]) / held[:, None]
-    return np.where((names > 0)[:, None], shares, 0.0)
-
-
 def long_short(scores: Floats, quantiles: int, gross: float = 1.0) -> Floats:
     """Long the highest 1 / quantiles of the names, short as many of the lowest, equal shares, dollar-neutral.
 
-    quantiles : at least 2
-    Returns zero rows for dates on which both sides would hold the same names.
+    quantiles : at least 2; a date with n names holds floor(n / quantiles) of them on each side, at least one
+    Names tied at an edge share what is left, so that the order of the columns decides nothing.
+    Returns zero rows for dates without two different scores.
     """
     if quantiles < 2:
         raise ValueError(f"long_short: {quantiles} quantiles would be long and short the same names; give 2 or more")
-    return gross / 2 * (top_quantile(scores, quantiles) - top_quantile(-scores, quantiles))
+    return of_order(*row_order(scores), quantiles, gross / 2, -gross / 2)
 
 
 def long_only(scores: Floats, quantiles: int, gross: float = 1.0) -> Floats:
-    """Long the highest 1 / quantiles of the names, equal shares."""
-    return gross * top_quantile(scores, quantiles)
+    """Long the highest 1 / quantiles of the names, equal shares, ties as in `long_short`.
+
+    quantiles : at least 1, which holds everybody
+    """
+    if quantiles < 1:
+        raise ValueError(f"long_only: {quantiles} quantiles; give 1 (everybody) or more")
+    return of_order(*row_order(scores), quantiles, gross, 0.0)
+
+
+def of_order(order: Small, counts: Small, quantiles: int, top: float, bottom: float) -> Floats:
+    """Weights of the highest and the lowest quantile of scores that `stats.row_order` has put in order.
+
+    top, bottom : sum of the weights of each side
+    """
+    out = np.zeros(order.shape)
+    by_rows(lambda rows: _sides(order[rows], counts[rows], quantiles, top, bottom, out[rows]), *order.shape)
+    return out
+
+
+@kernel
+def _sides(order: Small, counts: Small, quantiles: int, top: float, bottom: float, out: Floats) -> None:
+    for t in range(len(order)):
+        n = counts[t]
+        held = max(n // quantiles, 1)
+        stop = n
+        while stop > 0 and n - stop < held:  # groups of equal scores, from the highest
+            start = stop - 1
+            while order[t, start] < 0:
+                start -= 1
+            share = min(held - (n - stop), stop - start) / (stop - start)
+            for k in range(start, stop):
+                out[t, order[t, k] ^ (order[t, k] >> 31)] += top / held * share
+            stop = start
+        start = 0
+        while start < min(held, n):
+            stop = start + 1
+            while stop < n and order[t, stop] < 0:
+                stop += 1
+            share = min(held - start, stop - start) / (stop - start)
+            for k in range(start, stop):
+                out[t, order[t, k] ^ (order[t, k] >> 31)] += bottom / held * share
+            start = stop
 
 
 def proportional(scores: Floats, gross: float = 1.0) -> Floats:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import random_market
 from hypothesis import given, settings
 from plain import equity, replay
 
 from nexus.backtest.account import Rules
 from nexus.backtest.costs import Costs
-from nexus.backtest.engine import Plan, Result, equity_only, returns_of, run
+from nexus.backtest.engine import Result, equity_only, run
 from nexus.backtest.liquidity import known_liquidity
-from nexus.backtest.market import Events, Market
-from nexus.db.actions import DELISTING, DIVIDEND, SPLIT
-from nexus.errors import InputError
+from nexus.backtest.market import Market
 
 CAPITAL = 1e5
 
