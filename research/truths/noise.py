@@ -1,0 +1,83 @@
+"""The row N: a thousand factors that mean nothing, in one sweep, of every memory and with and without styles."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from nexus.db.ledger import LEAST_M, burden
+from nexus.ingest.simulate import noise_factors
+from nexus.ingest.simulate.noise import PERSISTENCES, STYLE_SD
+from nexus.ingest.simulate.truths import HORIZONS
+from nexus.signals.decide import LEVEL
+from research.truths.arrays import conclude
+from research.truths.rows import Case, Outcome
+
+KINDS = tuple((persistence, style) for style in (None, STYLE_SD) for persistence in PERSISTENCES)
+"""Persistence from month-end to month-end; sd of the monthly IC, None: chance's."""
+FACTORS = 1_000
+MOST_PASSES, MOST_INCONCLUSIVE = 3, 0.06
+MUST = "pass at most 3 times in 3,000 tests, be inconclusive at most 6 %"
+
+
+def noise(seed: int, kind: int, factors: int = FACTORS) -> pd.DataFrame:
+    """Conclusions on an eighth of a sweep of so many factors, one in a row.
+
+    Columns: seed, persistence, style, verdict; passes, horizons approved when all the sweep's tests count; alone, those
+    approved had the factor been the ledger's first; p_21, p_63, p_126, of the gate
+    """
+    case = Case.of(seed)
+    persistence, style = KINDS[kind]
+    m = burden(factors * len(HORIZONS))
+    rows = []
+    for scores in noise_factors(seed, factors // len(KINDS), persistence, style, case.market):
+        found = conclude(scores, case.labels, m)
+        rows.append(
+            {
+                "seed": seed,
+                "persistence": persistence,
+                "style": style is not None,
+                "verdict": found.decision.verdict,
+                "passes": len(found.approved_at),
+                "alone": sum(look.within(LEVEL, LEAST_M) and look.obstacle is None for look in found.looks),
+                **{f"p_{look.horizon}": look.gate_p for look in found.looks},
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def outcome(found: pd.DataFrame) -> Outcome:
+    """Whether each sweep holds, and what the worst did."""
+    sweeps = found.groupby("seed")
+    passes = sweeps["passes"].sum()
+    inconclusive = (found["verdict"] == "inconclusive").groupby(found["seed"]).mean()
+    tests = sum(found[f"p_{horizon}"].notna().sum() for horizon in HORIZONS)
+    text = (
+        f"{passes.sum()} passes of {tests:,} tests in {len(passes)} sweeps, at most {passes.max()} in one; "
+        f"inconclusive {(found['verdict'] == 'inconclusive').mean():.1%}, at most {inconclusive.max():.1%}"
+    )
+    return Outcome(text, bool((passes <= MOST_PASSES).all() and (inconclusive <= MOST_INCONCLUSIVE).all()))
+
+
+def table(found: pd.DataFrame) -> str:
+    """The whole decision on noise by kind, as the table of docs/method.md."""
+    lines = [
+        "| persistence | style | factors | approved, M of the sweep | approved, M = 400 | inconclusive | null | "
+        + " | ".join(f"p <= .05 / .001 at {horizon}" for horizon in HORIZONS)
+        + " |",
+        "|---:|---|---:|---:|---:|---:|---:|" + "---:|" * len(HORIZONS),
+    ]
+    for (style, persistence), kind in found.groupby(["style", "persistence"]):
+        sizes = (
+            " / ".join(f"{(kind[f'p_{horizon}'] <= level).mean():{form}}" for level, form in SIZES)
+            for horizon in HORIZONS
+        )
+        verdicts = kind["verdict"].value_counts(normalize=True)
+        lines.append(
+            f"| {persistence:g} | {'yes' if style else 'no'} | {len(kind):,} | {(kind['passes'] > 0).sum()} | "
+            f"{(kind['alone'] > 0).sum()} | {verdicts.get('inconclusive', 0):.1%} | {verdicts.get('null', 0):.1%} | "
+            f"{' | '.join(sizes)} |"
+        )
+    return "\n".join(lines)
+
+
+SIZES = ((0.05, ".1%"), (0.001, ".2%"))
