@@ -25,7 +25,7 @@ from nexus.maths.types import Bools, Floats
 from nexus.settings import settings
 from nexus.signals.factor import Factor
 from nexus.signals.probe import Answer, Request
-from nexus.signals.scores import WARM_UP_DAYS
+from nexus.signals.scores import WARM_UP_DAYS, Progress
 
 SHARES = (0.5, 0.8, 0.97)
 """Where the default days lie between the first price and the last."""
@@ -96,8 +96,12 @@ def canary(database: Database, factor: Factor, days: Sequence[date] | None = Non
     return canaries(database, [factor], days)[0]
 
 
-def canaries(database: Database, factors: Sequence[Factor], days: Sequence[date] | None = None) -> list[CanaryResult]:
+def canaries(
+    database: Database, factors: Sequence[Factor], days: Sequence[date] | None = None, progress: Progress = iter
+) -> list[CanaryResult]:
     """Score the factors on `days` (default: three, spread) here and in a poisoned clone; record what differs.
+
+    progress : wraps the days, latest first, as each is poisoned and scored
 
     Raises
     ------
@@ -108,24 +112,14 @@ def canaries(database: Database, factors: Sequence[Factor], days: Sequence[date]
     DatabaseError
         When the database cannot be cloned because another session is connected to it.
     """
-    for factor in factors:
-        if not isinstance(factor, Factor):
-            raise InputError(
-                f"{factor.name}: scores computed elsewhere cannot be put through the canary; they stay tier C"
-            )
-    calendar = settings().calendar
-    chosen = sorted(days) if days else spread_days(database, calendar, SHARES)
+    by_hand = [factor.name for factor in factors if not isinstance(factor, Factor)]
+    if by_hand:
+        raise InputError(f"{by_hand[0]}: scores computed elsewhere cannot be put through the canary; they are tier C")
+    chosen = sorted(set(days)) if days else spread_days(database, settings().calendar, SHARES)
     with TemporaryDirectory(prefix="nexus-canary-") as folder, _clone(database) as clone:
-        here = _probe(database, factors, chosen, chosen, Path(folder) / "here")
-        there = np.full_like(here.values[0], np.nan)
-        for row in reversed(range(len(chosen))):
-            # what is known after a later day is poisoned already
-            poison(clone, calendar, chosen[row], chosen[row + 1] if row + 1 < len(chosen) else None)
-            try:
-                answer = _probe(clone, factors, chosen, [chosen[row]], Path(folder) / f"clone{row}", here)
-            except InputError as error:
-                raise LeakError(f"with all that was known after {chosen[row]} poisoned: {error}") from error
-            there[:, row] = answer.values[0, :, 0]
+        trial = _Trial(factors, chosen, Path(folder))
+        here = trial.probe(database, "here", chosen)
+        there = trial.poisoned(clone, here, progress)
     results = [_compare(factor, chosen, here, there, place) for place, factor in enumerate(factors)]
     for result in results:
         record_canary(database, _row(result))
@@ -143,36 +137,52 @@ def _clone(database: Database) -> Iterator[Database]:
         admin.drop(clone)
 
 
-def _probe(
-    database: Database,
-    factors: Sequence[Factor],
-    all_days: Sequence[date],
-    days: Sequence[date],
-    home: Path,
-    before: Answer | None = None,
-) -> Answer:
-    """Scores in a process whose database this is.
+@dataclass(frozen=True)
+class _Trial:
+    """The same factors, days and panel on the original and on the clone."""
 
-    It has a cache of its own, since the loads of the clone have the uuids of the original's.
-    """
-    home.mkdir()
-    request = Request(
-        factors=[(str(factor.file), factor.name, dict(factor.params)) for factor in factors],
-        days=[str(day) for day in days],
-        start=str(all_days[0] - timedelta(WARM_UP_DAYS)),
-        end=str(all_days[-1] + timedelta(AHEAD_DAYS)),
-        companies=None if before is None else before.companies.tolist(),
-        calendar=settings().calendar,
-        times=2 if before is None else 1,
-        answer=str(home / "answer.npz"),
-    )
-    request.write(home / "request.json")
-    environment = {**os.environ, "NEXUS_DATABASE_URL": database.dsn, "NEXUS_HOME": str(home)}
-    command = [sys.executable, "-m", "nexus.signals.probe", str(home / "request.json")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise InputError((done.stderr.strip().splitlines() or [f"the probe ended with status {done.returncode}"])[-1])
-    return Answer.read(Path(request.answer))
+    factors: Sequence[Factor]
+    days: list[date]
+    folder: Path
+
+    def poisoned(self, clone: Database, here: Answer, progress: Progress) -> Floats:
+        """Scores on the clone, (n_factors, n_days, n_companies), the latest day first: its poison serves the others."""
+        there = np.full(here.values[0].shape, np.nan)
+        later = None
+        for day in progress(self.days[::-1]):
+            poison(clone, settings().calendar, day, later)
+            try:
+                answer = self.probe(clone, f"after {day}", [day], here)
+            except InputError as error:
+                raise LeakError(f"with all that was known after {day} poisoned: {error}") from error
+            there[:, self.days.index(day)] = answer.values[0, :, 0]
+            later = day
+        return there
+
+    def probe(self, database: Database, name: str, days: Sequence[date], before: Answer | None = None) -> Answer:
+        """Scores in a process whose database this is.
+
+        It has a cache of its own, since the loads of the clone have the uuids of the original's.
+        """
+        home = self.folder / name
+        home.mkdir()
+        request = Request(
+            factors=[(str(factor.file), factor.name, dict(factor.params)) for factor in self.factors],
+            days=[str(day) for day in days],
+            start=str(self.days[0] - timedelta(WARM_UP_DAYS)),
+            end=str(self.days[-1] + timedelta(AHEAD_DAYS)),
+            companies=None if before is None else before.companies.tolist(),
+            calendar=settings().calendar,
+            times=2 if before is None else 1,
+            answer=str(home / "answer.npz"),
+        )
+        request.write(home / "request.json")
+        environment = {**os.environ, "NEXUS_DATABASE_URL": database.dsn, "NEXUS_HOME": str(home)}
+        command = [sys.executable, "-m", "nexus.signals.probe", str(home / "request.json")]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise InputError((done.stderr.strip().splitlines() or [f"the probe ended with {done.returncode}"])[-1])
+        return Answer.read(Path(request.answer))
 
 
 def _compare(factor: Factor, days: Sequence[date], here: Answer, there: Floats, place: int) -> CanaryResult:
