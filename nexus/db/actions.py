@@ -30,7 +30,7 @@ ORDER BY ex_date, 3, company_id, 4, known_at
 class Actions:
     """Corporate actions (k,) by ex-date; each vintage is the newest from `known_at` until `superseded_at`.
 
-    row : first session at or after the ex-date, n where there is none
+    row : first session at or after the ex-date, n where there is none; -1 before the first session
     column : place of the company
     """
 
@@ -51,7 +51,7 @@ class Actions:
         A split up to the basis is in the prices already; a dividend is only taken in the basis of the prices. Per
         company and kind one source: that of its prices, else the first that knows an action of the kind.
         """
-        seen = self.where((self.known_at <= instant) & (instant < self.superseded_at) & (self.row <= last))
+        seen = self.where((self.known_at <= instant) & (instant < self.superseded_at))
         if not len(seen.row):
             return seen
         own_source = own[seen.column]
@@ -60,6 +60,7 @@ class Actions:
         best = np.full((3, len(own)), np.iinfo(np.int64).max)
         np.minimum.at(best, (seen.kind[usable], seen.column[usable]), preference[usable])
         usable &= preference == best[seen.kind, seen.column]
+        usable &= seen.row <= last
         return seen.where(usable & ((seen.kind != SPLIT) | (seen.ex_date > bases[own_source])))
 
     def only(self, *kinds: int) -> Actions:
@@ -77,11 +78,12 @@ def read_actions(reader: ArrowReader, request: Request) -> pa.Table:
 
 
 def place_actions(arrays: Arrays, request: Request, companies: Ints) -> Actions:
-    """The actions of the panel's companies since its first session."""
-    inside = np.isin(arrays["company_id"], companies) & (arrays["ex_date"] >= request.market.days[0])
+    """The actions of the panel's companies."""
+    inside = np.isin(arrays["company_id"], companies)
     placed = {name: array[inside] for name, array in arrays.items()}
     placed["column"] = np.searchsorted(companies, placed.pop("company_id")).astype(np.int64)
-    placed["row"] = request.market.rows_from(placed["ex_date"])
+    rows = request.market.rows_from(placed["ex_date"])
+    placed["row"] = np.where(placed["ex_date"] < request.market.days[0], -1, rows)
     return Actions(**placed)
 
 

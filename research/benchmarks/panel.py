@@ -24,7 +24,7 @@ from nexus.db.panel import Panel
 from nexus.maths.types import Floats
 from nexus.settings import settings
 
-N_COMPANIES, N_SESSIONS, FIRST = 2500, 2520, date(2010, 1, 4)
+N_COMPANIES, N_SESSIONS, FIRST, LAST = 2500, 2520, date(2010, 1, 4), date(2020, 1, 31)
 AT_LEAST = {"cold": 7.0, "warm": 80.0}
 BLOCK = 250
 SQL = text("SELECT company_id, session, close FROM prices")
@@ -50,7 +50,7 @@ def fill_prices(url: str) -> None:
 
 
 def ours(database: Database) -> Floats:
-    panel = Panel.open(database, start=FIRST, end=date(2019, 12, 31), inputs=["prices.close"])
+    panel = Panel.open(database, start=FIRST, end=LAST, inputs=["prices.close"])
     return panel.at(panel.sessions[N_SESSIONS - 1]).prices("close", N_SESSIONS)
 
 
