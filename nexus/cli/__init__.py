@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 
 import click
 
 from nexus import __version__
-from nexus.errors import NexusError
+from nexus.cli.run import run
 
 GROUPS = {
     "audit": ("nexus.cli.audit", "Check facts, the ledger and factors for what should not be."),
     "db": ("nexus.cli.db", "Start, upgrade and question the database."),
     "demo": ("nexus.cli.demo", "Ingest, evaluate, register; print the registry and write a report."),
     "ingest": ("nexus.cli.ingest", "Bring facts in, each with the moment it became known."),
+    "ledger": ("nexus.cli.ledger", "Carry the record of all trials to another database."),
     "signals": ("nexus.cli.signals", "Evaluate factors, and see which stand."),
 }
 
@@ -49,17 +49,5 @@ def cli(verbose: bool) -> None:
 
 
 def main() -> None:
-    """Run the command line; an error a user can act on is one sentence and an exit status."""
-    try:
-        cli(standalone_mode=False)
-    except NexusError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_status)
-    except click.exceptions.Abort:
-        click.echo("interrupted", err=True)
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except click.exceptions.Exit as leaving:
-        sys.exit(leaving.exit_code)
+    """Run the command line."""
+    run(cli)

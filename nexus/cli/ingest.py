@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nexus.cli.output import as_json_option, emit, say, table
+from nexus.cli.output import as_json_option, database, emit, say, table
 
 if TYPE_CHECKING:
-    from nexus.db.engine import Database
     from nexus.db.load import Loaded
 
 KINDS = ("prices", "actions", "fundamentals", "events", "relations", "reference", "universe", "benchmarks")
@@ -38,7 +37,7 @@ def ingest_all(folder: Path | None, as_json: bool) -> None:
     from nexus.settings import settings
 
     with bar("ingest") as walk:
-        loaded = run(_database(), folder or settings().data_dir, progress=walk)
+        loaded = run(database(), folder or settings().data_dir, progress=walk)
     _finish(loaded, as_json)
 
 
@@ -50,9 +49,9 @@ def simulate(seed: int, name: str | None, as_json: bool) -> None:
     """Simulate a market with planted truths, in a database of its own."""
     from nexus.ingest.simulated import ingest_simulated, simulated_database
 
-    database = simulated_database(_database(), name)
-    loaded = ingest_simulated(database, seed)
-    say(f"in {database}")
+    own = simulated_database(database(), name)
+    loaded = ingest_simulated(own, seed)
+    say(f"in {own}")
     _finish(loaded, as_json)
 
 
@@ -67,7 +66,7 @@ def live(source: str, identifiers: tuple[str, ...], start: datetime, end: dateti
     from nexus.ingest.live import ingest_live
 
     last = (end or datetime.now()).date()
-    _finish(ingest_live(_database(), source, identifiers, start.date(), last), as_json)
+    _finish(ingest_live(database(), source, identifiers, start.date(), last), as_json)
 
 
 def _file_command(kind: str) -> click.Command:
@@ -86,7 +85,7 @@ def _file_command(kind: str) -> click.Command:
         from nexus.ingest.run import ingest_file
 
         loaded = ingest_file(
-            _database(), kind, path, source=source, known_at_basis=basis, preference=preference, licence=licence
+            database(), kind, path, source=source, known_at_basis=basis, preference=preference, licence=licence
         )
         _finish(loaded, as_json)
 
@@ -114,13 +113,6 @@ class KindCommand(click.Command):
 
 for _kind in KINDS:
     ingest.add_command(_file_command(_kind))
-
-
-def _database() -> Database:
-    from nexus.db import admin
-    from nexus.db.engine import Database
-
-    return admin.ready(Database.configured())
 
 
 def _finish(loaded: list[Loaded], as_json: bool) -> None:

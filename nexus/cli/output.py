@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from nexus.db.engine import Database
+
 as_json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def database() -> Database:
+    """The configured database, created and brought to head where it is not."""
+    from nexus.db import admin
+    from nexus.db.engine import Database
+
+    return admin.ready(Database.configured())
 
 
 def say(line: str) -> None:

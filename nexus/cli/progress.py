@@ -46,4 +46,4 @@ def _lines(what: str, items: Iterable[T]) -> Iterator[T]:
 
 
 def _name(item: object) -> str:
-    return str(getattr(item, "name", item))
+    return str(getattr(item, "name", None) or getattr(item, "signal", None) or item)

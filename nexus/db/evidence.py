@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import text
 
+from nexus.db import ledger_audit
 from nexus.db.engine import Reading
 
 RowMap = Mapping[str, Any]
@@ -26,8 +27,7 @@ ORDER BY h.horizon
 """)
 _LEDGER = text("""
 SELECT (SELECT count(*) FROM hypotheses) AS hypotheses, (SELECT count(*) FROM factor_evaluations) AS evaluations,
-       ledger_looks() AS looks, ledger_m() AS m, b.block_no, encode(b.hash, 'hex') AS hash
-FROM (SELECT) one LEFT JOIN LATERAL (SELECT * FROM ledger_blocks ORDER BY block_no DESC LIMIT 1) b ON true
+       ledger_looks() AS looks, ledger_m() AS m
 """)
 
 
@@ -62,5 +62,4 @@ def evidence(connection: Reading) -> list[Evidence]:
 def ledger(connection: Reading) -> Ledger:
     """Counts and head of the chain."""
     row = connection.execute(_LEDGER).one()
-    head = f"{row.block_no}:{row.hash}" if row.block_no else "empty"
-    return Ledger(row.hypotheses, row.evaluations, row.looks, row.m, head)
+    return Ledger(row.hypotheses, row.evaluations, row.looks, row.m, ledger_audit.head(connection))

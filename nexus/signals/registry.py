@@ -82,6 +82,19 @@ def register(
     return [Registered(signal, count, signal.name in written) for signal, count in zip(signals, published, strict=True)]
 
 
+def unregistered(
+    database: Database, factors: Sequence[Scorable], horizons: Sequence[int] = HORIZONS, rebalance: str = "monthly"
+) -> list[Scorable]:
+    """Those of the factors that the registry does not hold as they are written now, on the default universe."""
+    universe = settings().universe
+    there = {(signal.name, signal.declaration_no) for signal in listed(database)}
+    return [
+        factor
+        for factor in factors
+        if (factor.name, _number(database, _declarations(factor, factor, universe, rebalance, horizons))) not in there
+    ]
+
+
 def verdicts(database: Database) -> list[Change]:
     """Judge all registered signals at today's M and write only the statuses that changed."""
     with database.write() as connection:
