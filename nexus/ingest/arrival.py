@@ -87,6 +87,15 @@ def next_day(day: pd.Series) -> pd.Series:
     return following
 
 
+def check_spells(frame: pd.DataFrame, sieve: Sieve, now: pd.Timestamp) -> None:
+    """Spells that end before they begin, or that nobody can know yet, fall out."""
+    backwards = frame["valid_to"] <= frame["valid_from"]
+    sieve.refuse(backwards, "spell ends before it begins", "valid_to {valid_to} is not after valid_from {valid_from}")
+    known = frame["known_at"].fillna(next_day(frame["valid_to"].fillna(frame["valid_from"])))
+    later = "valid_from {valid_from} or valid_to {valid_to} is after now; give the known_at it was told at"
+    sieve.refuse(known > now, "future date", later)
+
+
 def spells(
     frame: pd.DataFrame, key: list[str], sieve: Sieve, now: pd.Timestamp
 ) -> tuple[pd.DataFrame, NDArray[np.intp]]:
@@ -97,11 +106,7 @@ def spells(
     else its end is known when it ended, or at known_at if that is later.
     Returns the vintages, with default_known_at, and the row of `frame` that each came from.
     """
-    backwards = frame["valid_to"] <= frame["valid_from"]
-    sieve.refuse(backwards, "spell ends before it begins", "valid_to {valid_to} is not after valid_from {valid_from}")
-    known = frame["known_at"].fillna(next_day(frame["valid_to"].fillna(frame["valid_from"])))
-    later = "the spell begins or ends after now; give the known_at it was told at"
-    sieve.refuse(known > now, "future date", later)
+    check_spells(frame, sieve, now)
     frame = frame.reset_index(drop=True)[sieve.good]
     ended = frame["valid_to"].notna()
     told = frame["known_at"].notna()

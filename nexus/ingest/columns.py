@@ -11,7 +11,7 @@ from nexus.errors import InputError
 class Column:
     """One documented column.
 
-    type : text, date (a day), instant (UTC; a zone in the text is honoured), number (finite) or json
+    type : text, date (a day), instant (UTC; a zone in the text is honoured), number (finite), integer or json
     required : the file must have the column, and every row a value in it
     """
 
@@ -42,8 +42,10 @@ class Kind:
 
 TICKER = Column("ticker", "text", True, "symbol on the row's day; a dot is a dash (BRK.B = BRK-B)")
 SYMBOL = Column("ticker", "text", False, "symbol on the row's day; this or cik")
-CIK = Column("cik", "number", False, "SEC central index key of the issuer: settles who is meant where given")
-KNOWN_AT = Column("known_at", "instant", False, "when it became public; without it the rule of the kind")
+CIK = Column("cik", "integer", False, "SEC central index key of the issuer: settles who is meant where given")
+KNOWN_AT = Column(
+    "known_at", "instant", False, "when it became public; a day means its end; empty: the rule of the kind"
+)
 VALID_FROM = Column("valid_from", "date", True, "first day of the spell")
 VALID_TO = Column("valid_to", "date", False, "first day no longer in the spell; empty: it goes on")
 

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from nexus.db.engine import Database
 from nexus.db.load import FileMark, Loaded, Reject, SourceInfo, ensure_source, load
 from nexus.db.rejects import known, record
-from nexus.db.sessions import Sessions, ensure_sessions
+from nexus.db.sessions import Sessions, ensure_sessions, read_sessions
 from nexus.ingest import actions, benchmarks, events, fundamentals, prices, reference, relations, universe
 from nexus.ingest.arrival import Arrival, Desk
 from nexus.ingest.columns import kind_of
@@ -91,7 +91,7 @@ class Clerk:
     def _desk(self, order: Order) -> Desk:
         now = pd.Timestamp(datetime.now(UTC))
         if self._sessions is None:
-            self._sessions = ensure_sessions(self.database, settings().calendar, date(now.year, 12, 31))
+            self._sessions = _sessions(self.database, now.date())
         if self._who is None:
             self._who = Who.read(self.database)
         return Desk(self.database, self._who, self._sessions, now, order.source, order.label, order.strangers)
@@ -128,6 +128,13 @@ class Clerk:
         record(self.database, self.run_id, table, order.source.source, order.mark, [error.reject])
         seconds = perf_counter() - began
         return Loaded(table, order.source.source, None, 0, 0, 0, 0, 0, 1, False, False, seconds)
+
+
+def _sessions(database: Database, today: date) -> Sessions:
+    known_sessions = read_sessions(database, settings().calendar)
+    if len(known_sessions.days) and known_sessions.days[-1] >= np.datetime64(today):
+        return known_sessions
+    return ensure_sessions(database, settings().calendar, date(today.year, 12, 31))
 
 
 def _pending(database: Database, order: Order) -> frozenset[int] | None:

@@ -83,11 +83,10 @@ def mark(path: Path) -> FileMark:
 def _parquet(path: Path) -> pd.DataFrame:
     try:
         # memory_map: the file is read once, column by column
-        table = pyarrow.parquet.read_table(path, memory_map=True)
-    except (pa.ArrowInvalid, OSError) as error:
+        return pyarrow.parquet.read_table(path, memory_map=True).to_pandas()
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = f"{path.name}: {_first_line(error)}; the file is cut off or no Parquet, fetch it again"
         raise Unreadable("truncated Parquet file", reason) from error
-    return table.to_pandas()
 
 
 def _csv(path: Path) -> Raw:

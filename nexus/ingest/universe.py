@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from nexus.ingest.arrival import Arrival, Desk, spell_rows, spells
+from nexus.ingest.arrival import Arrival, Desk, check_spells, spell_rows, spells
 from nexus.ingest.identity import UNKNOWN, canonical
 from nexus.ingest.reference import add_companies
 from nexus.ingest.sieve import Sieve
@@ -27,6 +27,7 @@ def arrivals(frame: pd.DataFrame, sieve: Sieve, desk: Desk) -> Iterator[Arrival]
     stamped = symbols.assign(default_known_at=(symbols["valid_from"] + pd.Timedelta(days=1)).dt.tz_localize("UTC"))
     yield Arrival("symbols", spell_rows(stamped, ["company_id", "ticker"]), sieve.raw.numbers[rows.index])
     members = frame[["universe", "valid_from", "valid_to", "known_at"]].assign(company_id=company)
+    check_spells(members, sieve, desk.now)
     members = _joined(members, sieve)
     vintages, at = spells(members, ["universe", "company_id"], sieve, desk.now)
     yield Arrival("universe_members", spell_rows(vintages, ["universe", "company_id"]), sieve.raw.numbers[at])

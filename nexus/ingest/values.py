@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -16,15 +17,18 @@ Read = tuple[pd.Series, pd.Series]
 """Typed values, and the rows whose value was there but is none of the type."""
 
 OLDEST, NEWEST = pd.Timestamp("1800-01-01"), pd.Timestamp("2200-01-01")
+LENGTH_OF_DATE = len("2024-03-08")
 DTYPES = {
     "text": "str",
     "json": "str",
     "number": "float64",
+    "integer": "float64",
     "date": "datetime64[us]",
     "instant": "datetime64[us, UTC]",
 }
 REMEDY = {
     "number": "write a finite decimal number with a point",
+    "integer": "write a whole number",
     "date": "write YYYY-MM-DD",
     "instant": "write an ISO 8601 instant such as 2024-03-08T21:00:00Z",
     "json": "write a JSON object",
@@ -41,12 +45,15 @@ def typed(kind: Kind, raw: Raw) -> tuple[pd.DataFrame, Sieve]:
     Raises
     ------
     Unreadable
-        When a required column is not there.
+        When a required column is not there, or any is there twice.
     """
     absent = [column.name for column in kind.columns if column.required and column.name not in raw.frame]
     if absent:
         there = ", ".join(map(str, raw.frame.columns)) or "none"
         raise Unreadable("missing column", f"no column {', '.join(absent)} for kind {kind.name}; the file has {there}")
+    twice = raw.frame.columns[raw.frame.columns.duplicated()]
+    if len(twice):
+        raise Unreadable("repeated column", f"column {twice[0]} is there twice; name each column once")
     sieve = Sieve(raw)
     frame = pd.DataFrame({column.name: _column(column, raw.frame, sieve) for column in kind.columns})
     for column in kind.columns:
@@ -97,6 +104,12 @@ def _number(given: pd.Series) -> Read:
     return values, given.notna() & values.isna() & (given.astype("str").str.lower() != "nan")
 
 
+def _integer(given: pd.Series) -> Read:
+    values, wrong = _number(given)
+    whole = values.isna() | (values == values.round())
+    return values.where(whole), wrong | ~whole
+
+
 def _date(given: pd.Series) -> Read:
     values, wrong = _instants(given, utc=False)
     whole = values.dt.normalize() == values
@@ -104,7 +117,18 @@ def _date(given: pd.Series) -> Read:
 
 
 def _instant(given: pd.Series) -> Read:
-    return _instants(given, utc=True)
+    """A date without a time is 00:00 UTC of the next day; so is each midnight of a column without zones or hours."""
+    values, wrong = _instants(given, utc=True)
+    return values.mask(_days_alone(given) & values.notna(), values + pd.Timedelta(days=1)), wrong
+
+
+def _days_alone(given: pd.Series) -> pd.Series:
+    """Which values say a day and no time."""
+    if pd.api.types.is_datetime64_any_dtype(given.dtype):
+        there = given.dropna()
+        alone = given.dt.tz is None and bool((there == there.dt.normalize()).all())
+        return pd.Series(alone, index=given.index)
+    return given.map(lambda value: type(value) is date or len(str(value)) <= LENGTH_OF_DATE).astype(bool)
 
 
 def _instants(given: pd.Series, utc: bool) -> Read:
@@ -143,6 +167,7 @@ def _object(value: object) -> str | None:
 _READERS: dict[str, Callable[[pd.Series], Read]] = {
     "text": _text,
     "number": _number,
+    "integer": _integer,
     "date": _date,
     "instant": _instant,
     "json": _json,
