@@ -60,8 +60,7 @@ def poison(database: Database, calendar: str, day: date, until: date | None = No
     with database.owner() as connection:
         close, last = _close(connection, calendar, day), _close(connection, calendar, until) if until else None
         for table in FACTS:
-            shape = shape_of(table)
-            for statement in (_vanish(shape), _change(shape), _restate(shape), _invent(shape)):
+            for statement in _statements(shape_of(table)):
                 connection.execute(text(statement), {"close": close, "last": last or datetime.max, "day": day})
         connection.execute(text(_INVENT_SPLITS), {"close": close, "day": day})
 
@@ -76,23 +75,22 @@ GROUP BY company_id, source ON CONFLICT DO NOTHING
 """
 
 
-def _vanish(shape: Shape) -> str:
-    owner = _OWNER.get(shape.name, "company_id")
-    return f"DELETE FROM {shape.name} WHERE {_AFTER} AND hash_record_extended(ROW({owner}), 0) & 3 = 0"
-
-
-def _change(shape: Shape) -> str:
-    changes = ", ".join(f"{column} = {value}" for column, value in _changed(shape).items())
-    return f"UPDATE {shape.name} SET {changes} WHERE {_AFTER}"
-
-
-def _restate(shape: Shape) -> str:
+def _statements(shape: Shape) -> list[str]:
+    """Rows vanish, change, are restated and are invented, in this order."""
+    changed = _changed(shape)
     recent = f"session > CAST(:day AS date) - {RECENT_DAYS}" if shape.name in _PER_SESSION else "true"
-    return _insert(shape, _changed(shape), recent)
+    statements = [
+        f"DELETE FROM {shape.name} WHERE {_AFTER} AND {_vanishes(shape.name)}",
+        f"UPDATE {shape.name} SET {', '.join(f'{name} = {value}' for name, value in changed.items())} WHERE {_AFTER}",
+        _insert(shape, changed, recent),
+    ]
+    invented = _INVENTED.get(shape.name)
+    return [*statements, _insert(shape, {**changed, **invented}, "true")] if invented else statements
 
 
-def _invent(shape: Shape) -> str:
-    return _insert(shape, {**_changed(shape), **_INVENTED.get(shape.name, {})}, str(shape.name in _INVENTED))
+def _vanishes(table: str) -> str:
+    """Of a quarter of the owners nothing is heard any more."""
+    return f"hash_record_extended(ROW({_OWNER.get(table, 'company_id')}), 0) & 3 = 0"
 
 
 def _insert(shape: Shape, replaced: dict[str, str], which: str) -> str:
@@ -100,7 +98,8 @@ def _insert(shape: Shape, replaced: dict[str, str], which: str) -> str:
     columns = list(shape.table.columns.keys())
     values = [_MOMENT_LATER if name == "known_at" else replaced.get(name, name) for name in columns]
     key = ", ".join((*shape.key, "source"))
-    newest = f"SELECT DISTINCT ON ({key}) * FROM {shape.name} WHERE known_at <= :close AND {which}"
+    which = f"known_at <= :close AND NOT {_vanishes(shape.name)} AND {which}"
+    newest = f"SELECT DISTINCT ON ({key}) * FROM {shape.name} WHERE {which}"
     return (
         f"INSERT INTO {shape.name} ({', '.join(columns)}) SELECT {', '.join(values)} "
         f"FROM ({newest} ORDER BY {key}, known_at DESC) newest ON CONFLICT DO NOTHING"
