@@ -7,80 +7,91 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 from scipy import stats
 
 BLUE, ORANGE, GREY = "#2b6cb0", "#c05621", "#a0aec0"
-TITLES = (
-    "Monthly IC and its cumulative sum",
-    "Mean IC by horizon, 90 % interval",
-    "Mean return by quantile",
-    "Turnover",
-)
+Look = Mapping[str, Any]
+"""A row of `factor_evaluations`, with `side`: -1 where it is of this signal upside down."""
 
 
-def figure(looks: Sequence[Mapping[str, Any]], decisive: int) -> str:
-    """Four plots of one signal.
+def figures(looks: Sequence[Look], decisive: Look) -> list[str]:
+    """Plotly JSON of each figure of one signal.
 
-    looks : rows of `factor_evaluations`, one a horizon, each with `side`
-    decisive : the horizon whose series is drawn
+    looks : one a horizon
+    decisive : the one whose series is drawn
     """
-    panels = make_subplots(2, 2, subplot_titles=TITLES, specs=[[{"secondary_y": True}, {}], [{}, {}]])
-    shown = next((look for look in looks if look["horizon"] == decisive), looks[0])
-    _series(panels, shown)
-    _horizons(panels, looks)
-    _quantiles(panels, shown)
-    _turnover(panels, looks)
-    panels.update_layout(
-        template="plotly_white",
-        height=640,
-        margin={"l": 48, "r": 24, "t": 40, "b": 40},
-        showlegend=False,
-        font={"family": "system-ui, sans-serif", "size": 12},
+    drawn = (_series(decisive), _horizons(looks), _quantiles(decisive), _turnover(looks))
+    return [str(figure.to_json()) for figure in drawn]
+
+
+def _figure(title: str, *traces: go.Bar | go.Scatter, **layout: Any) -> go.Figure:
+    return go.Figure(
+        traces,
+        {
+            "title": {"text": title, "font": {"size": 14}},
+            "template": "plotly_white",
+            "height": 320,
+            "margin": {"l": 48, "r": 48, "t": 40, "b": 48},
+            "showlegend": False,
+            "font": {"family": "system-ui, sans-serif", "size": 12},
+            **layout,
+        },
     )
-    return str(panels.to_json())
 
 
-def _series(panels: go.Figure, look: Mapping[str, Any]) -> None:
+def _series(look: Look) -> go.Figure:
     ic = np.array(look["gate_ic"], float) * look["side"]
     dates = [str(day) for day in look["gate_dates"]]
-    panels.add_trace(go.Bar(x=dates, y=ic.round(4), marker_color=GREY, name="IC"), 1, 1)
-    panels.add_trace(
-        go.Scatter(x=dates, y=ic.cumsum().round(4), line_color=BLUE, name="cumulative"), 1, 1, secondary_y=True
+    return _figure(
+        f"Monthly IC (bars) and its sum (line), {look['horizon']} sessions",
+        go.Bar(x=dates, y=ic.round(4), marker={"color": GREY, "line": {"width": 0}}, name="IC"),
+        go.Scatter(x=dates, y=ic.cumsum().round(4), line_color=BLUE, name="sum", yaxis="y2"),
+        yaxis2={"overlaying": "y", "side": "right", "showgrid": False, "zeroline": False, "nticks": 6},
     )
 
 
-def _horizons(panels: go.Figure, looks: Sequence[Mapping[str, Any]]) -> None:
+def _horizons(looks: Sequence[Look]) -> go.Figure:
     known = [look for look in looks if look["gate_mean"] is not None and look["gate_sd"] is not None]
-    names = [f"{look['horizon']} sessions" for look in known]
+    names = [str(look["horizon"]) for look in known]
     reach = [stats.t.ppf(0.95, look["gate_n"] - 1) * look["gate_sd"] / np.sqrt(look["gate_n"]) for look in known]
     mean = [look["gate_mean"] * look["side"] for look in known]
-    panels.add_trace(
-        go.Scatter(x=names, y=mean, error_y={"array": reach}, mode="markers", marker={"size": 10, "color": BLUE}), 1, 2
-    )
-    for sign in (1, -1):
-        edge = [sign * look["detectable_ic"] if look["detectable_ic"] is not None else None for look in known]
-        panels.add_trace(
-            go.Scatter(x=names, y=edge, mode="markers", name="detectable IC",
-                       marker={"symbol": "line-ew-open", "size": 28, "color": ORANGE}), 1, 2,
-        )  # fmt: skip
-    panels.add_hline(y=0, line_color=GREY, line_width=1, row=1, col=2)
-
-
-def _quantiles(panels: go.Figure, look: Mapping[str, Any]) -> None:
-    means = look["details"].get("quantile_returns") or []
-    names = [f"{place + 1}" for place in range(len(means))]
-    panels.add_trace(go.Bar(x=names, y=means, marker_color=BLUE), 2, 1)
-    panels.update_yaxes(tickformat=".1%", row=2, col=1)
-    panels.update_xaxes(title_text=f"quantile of the score, low to high; next {look['horizon']} sessions", row=2, col=1)
-
-
-def _turnover(panels: go.Figure, looks: Sequence[Mapping[str, Any]]) -> None:
-    names = [f"{look['horizon']} sessions" for look in looks]
-    turnover = [
-        look["details"]["turnover"] / look["details"].get("overlap", 1) if look["details"].get("turnover") else None
-        for look in looks
+    edges = [
+        go.Scatter(
+            x=names,
+            y=[sign * look["detectable_ic"] if look["detectable_ic"] is not None else None for look in known],
+            mode="markers",
+            marker={"symbol": "line-ew-open", "size": 28, "color": ORANGE},
+            name="detectable IC",
+        )
+        for sign in (1, -1)
     ]
-    panels.add_trace(go.Bar(x=names, y=turnover, marker_color=BLUE), 2, 2)
-    panels.update_yaxes(tickformat=".0%", row=2, col=2)
-    panels.update_xaxes(title_text="of the canonical portfolio, a period, one way", row=2, col=2)
+    points = go.Scatter(
+        x=names, y=mean, error_y={"array": reach}, mode="markers", marker={"size": 10, "color": BLUE}, name="mean IC"
+    )
+    return _figure("Mean IC, 90 % interval; detectable IC (dashes)", points, *edges, xaxis=_sessions())
+
+
+def _quantiles(look: Look) -> go.Figure:
+    means = look["details"].get("quantile_returns") or []
+    names = [str(place + 1) for place in range(len(means))]
+    return _figure(
+        f"Mean return over {look['horizon']} sessions by quantile",
+        go.Bar(x=names, y=means, marker_color=BLUE),
+        xaxis={"type": "category", "title": {"text": "quantile of the score, low to high"}},
+        yaxis={"tickformat": ".1%"},
+    )
+
+
+def _turnover(looks: Sequence[Look]) -> go.Figure:
+    known = [look for look in looks if look["details"].get("turnover") is not None]
+    traded = [look["details"]["turnover"] / look["details"].get("overlap", 1) for look in known]
+    return _figure(
+        "Turnover a period, one way, of the tranches",
+        go.Bar(x=[str(look["horizon"]) for look in known], y=traded, marker_color=BLUE),
+        xaxis=_sessions(),
+        yaxis={"tickformat": ".0%"},
+    )
+
+
+def _sessions() -> dict[str, Any]:
+    return {"type": "category", "title": {"text": "horizon in sessions"}}

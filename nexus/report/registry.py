@@ -57,7 +57,7 @@ def _section(place: int, found: Evidence) -> Mapping[str, Any]:
         "near": decisive["near_duplicates"],
         "sub_periods": decisive["details"].get("sub_periods", []),
         "regimes": decisive["details"].get("regimes", {}),
-        "figure": plots.figure(found.looks, decisive["horizon"]),
+        "figures": plots.figures(found.looks, decisive),
     }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nexus.db.evidence import Evidence
+from nexus.signals.decide import REASONS
 
 
 def summary(signals: Sequence[Evidence], m: int) -> str:
@@ -25,17 +26,17 @@ def summary(signals: Sequence[Evidence], m: int) -> str:
 def verdict_sentence(signal: Mapping[str, Any], look: Mapping[str, Any]) -> str:
     """What was concluded of one signal, and how sure that is."""
     if look["gate_t"] is None:
-        return f"{signal['verdict']}, so {signal['status']}: there are too few dates for a t statistic."
+        return f"{signal['verdict'].capitalize()}, so {signal['status']}: there are too few dates for a t statistic."
     power = (
         f" An IC of {look['detectable_ic']:.3f} would have been found with a probability of 80 %."
         if look["detectable_ic"] is not None
         else ""
     )
+    side, p = look["side"], look["gate_p"]
     return (
-        f"{signal['verdict']}, so {signal['status']}: over {look['gate_n']} months at {look['horizon']} sessions the "
-        f"mean IC is {look['gate_mean'] * look['side']:+.4f}, t = {look['gate_t'] * look['side']:+.2f}, p = "
-        f"{look['gate_p']:.2g}, p x M = {min(look['gate_p'] * signal['m'], 1):.2g} at M = {signal['m']}."
-        f"{power} Reason: {signal['reason']}."
+        f"{signal['verdict'].capitalize()}, so {signal['status']}: over {look['gate_n']} months at {look['horizon']} "
+        f"sessions the mean IC is {look['gate_mean'] * side:+.4f}, t = {look['gate_t'] * side:+.2f}, p = {p:.2g}, "
+        f"p x M = {min(p * signal['m'], 1):.2g} at M = {signal['m']}.{power} Reason: {REASONS[signal['reason']]}."
     )
 
 
