@@ -44,12 +44,12 @@ class Bars:
         return rows
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays) -> Bars:
+    def from_arrays(cls, arrays: Arrays, n_sessions: int) -> Bars:
         """The inverse of `scatter`, without a copy."""
-        n_companies = len(arrays["first_row"])
+        shape = n_sessions, len(arrays["first_row"])
         fields = [name.removeprefix("base ") for name in arrays if name.startswith("base ")]
         return cls(
-            {field: arrays[f"base {field}"].reshape(-1, n_companies) for field in fields},
+            {field: arrays[f"base {field}"].reshape(shape) for field in fields},
             {field: arrays[f"late {field}"] for field in fields},
             *(arrays[name] for name in _COLUMNS),
         )

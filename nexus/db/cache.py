@@ -89,6 +89,7 @@ def _read(path: Path) -> Arrays:
         array = np.frombuffer(batch.column(name).buffers()[2], dtype=dtype)
         if _checksum(array) != checksum:
             raise ValueError(f"{name} is not what was written")
+        array.flags.writeable = False
         arrays[name] = array
     return arrays
 

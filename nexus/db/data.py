@@ -55,8 +55,9 @@ def place(pieces: Pieces, request: Request, inputs: Inputs) -> Data:
         field: place_vintages(pieces["fundamentals"], number, companies)
         for number, field in enumerate(inputs.of("fundamentals"))
     }
-    prices = place_prices(pieces["prices"]) if "prices" in pieces else no_prices(len(companies))
-    actions = place_actions(pieces["corporate_actions"], request, companies) if "prices" in pieces else no_actions()
+    priced = "prices" in pieces
+    prices = place_prices(pieces["prices"], len(request.market.days)) if priced else no_prices(len(companies))
+    actions = place_actions(pieces["corporate_actions"], request, companies) if priced else no_actions()
     return Data(request.market, companies, request.sources, prices, actions, vintages, facts)
 
 

@@ -152,14 +152,14 @@ def scatter_prices(read: Sequence[PriceRows], request: Request, companies: Ints,
     return arrays
 
 
-def place_prices(arrays: Arrays) -> Prices:
+def place_prices(arrays: Arrays, n_sessions: int) -> Prices:
     """The inverse of `scatter_prices`, without a copy."""
     companies, sources = arrays["company_id"], arrays["sources"].tolist()
     parts = [
         {name.removeprefix(f"{place} "): array for name, array in arrays.items() if name.startswith(f"{place} ")}
         for place in range(len(sources))
     ]
-    bars = [Bars.from_arrays(part) for part in parts]
+    bars = [Bars.from_arrays(part, n_sessions) for part in parts]
     stand_ins = tuple(
         StandIn(
             sources[place], np.searchsorted(companies, part["companies"]), part["since"], part["until"], bars[place]

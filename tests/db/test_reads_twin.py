@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -172,9 +173,9 @@ class TestAgainstTwin:
             shown = DAYS[max(0, n - window) : n]
             missing = np.full((window - len(shown), 3), np.nan)
             for name in ("open", "close", "volume"):
-                wanted = matrix(world, shown, lambda c, d, f=name: twin.price(c, d, f))
+                wanted = matrix(world, shown, partial(twin.price, field=name))
                 assert_allclose(view.prices(name, window), np.vstack([missing, wanted]), rtol=1e-12)
-                wanted = matrix(world, shown, lambda c, d, f=name: twin.raw(c, d, f))
+                wanted = matrix(world, shown, partial(twin.raw, field=name))
                 assert_array_equal(view.raw(name, window), np.vstack([missing, wanted]))
             wanted = matrix(world, shown, twin.total_return)
             assert_allclose(view.returns(window), np.vstack([missing, wanted]), rtol=1e-9, atol=1e-12)
