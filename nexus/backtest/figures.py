@@ -20,8 +20,9 @@ class Figures:
 
     cagr, volatility, turnover : a year; turnover is one-way, half of what was bought and sold, over equity
     sharpe, sortino : a year, of returns less the risk-free return where one is given
-    gross_sharpe : the same before costs, each session's costs added back to its return
+    gross_sharpe : the same before costs, on the equity there was after them
     max_drawdown : 0 or negative; drawdown_sessions : most sessions under water in a row
+    turnover, costs, gross, net : an account without equity counts as 0
     gross, net : mean over the sessions of long plus short, and long less short, over equity
     costs : of equity, a year, by kind
     moments : of the returns per session; with `sharpe_a_session` what a deflated Sharpe ratio needs
@@ -60,23 +61,24 @@ def figures(
     factors : (n - 1, n_factors), returns of zero-cost portfolios (the five factors)
     """
     returns = result.returns
-    excess = returns if risk_free is None else returns - np.nan_to_num(risk_free)
-    before = np.maximum(result.equity[:-1], np.finfo(np.float64).tiny)
-    paid = result.costs[1:] / before[:, None]
-    under = performance.drawdown(returns)
+    rate = np.zeros(len(returns)) if risk_free is None else np.nan_to_num(risk_free)
+    excess = returns - rate
     alive = result.equity > 0
+    per_equity = np.divide(1.0, result.equity, out=np.zeros(len(alive)), where=alive)
+    paid = result.costs[1:] * per_equity[:-1, None]
+    under = performance.drawdown(returns)
     return Figures(
         sessions=len(returns),
         cagr=performance.cagr(returns, SESSIONS_A_YEAR),
         volatility=float(returns.std(ddof=1) * np.sqrt(SESSIONS_A_YEAR)),
         sharpe=_number(performance.sharpe(excess, SESSIONS_A_YEAR)),
         sortino=_number(performance.sortino(excess, SESSIONS_A_YEAR)),
-        gross_sharpe=_number(performance.sharpe(excess + paid.sum(axis=1), SESSIONS_A_YEAR)),
+        gross_sharpe=_number(performance.sharpe(result.pnl[1:] * per_equity[:-1] - rate, SESSIONS_A_YEAR)),
         max_drawdown=under.deepest,
         drawdown_sessions=under.longest,
-        turnover=float((result.traded[1:] / before).mean() / 2 * SESSIONS_A_YEAR),
-        gross=float(((result.long + result.short)[alive] / result.equity[alive]).mean()),
-        net=float(((result.long - result.short)[alive] / result.equity[alive]).mean()),
+        turnover=float((result.traded[1:] * per_equity[:-1]).mean() / 2 * SESSIONS_A_YEAR),
+        gross=float(((result.long + result.short) * per_equity).mean()),
+        net=float(((result.long - result.short) * per_equity).mean()),
         costs={kind: float(paid[:, k].mean() * SESSIONS_A_YEAR) for k, kind in enumerate(KINDS)},
         moments=moments(returns),
         sharpe_a_session=_number(performance.sharpe(excess)),

@@ -20,6 +20,7 @@ from nexus.errors import InputError
 
 Rule = Literal["daily", "weekly", "monthly", "quarterly"]
 BASIS_POINT = 1e-4
+RISK_AVERSION = 10.0
 
 
 class _Part(BaseModel):
@@ -40,7 +41,7 @@ class Portfolio(_Part):
         mean_variance, the composite score against the covariance of past returns
     max_turnover : of one rebalance, one-way, as a fraction of equity
     max_volume_share : of the average dollar volume, in one order
-    risk_aversion : of mean_variance only
+    risk_aversion : of mean_variance only, where it is 10 if left out
     """
 
     kind: Literal["long_short", "long_only", "signal_weighted", "mean_variance"] = "long_short"
@@ -50,7 +51,7 @@ class Portfolio(_Part):
     max_weight: float | None = Field(default=None, gt=0)
     max_turnover: float | None = Field(default=None, gt=0)
     max_volume_share: float | None = Field(default=None, gt=0, le=1)
-    risk_aversion: float = Field(default=10.0, gt=0)
+    risk_aversion: float | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -58,7 +59,9 @@ class Portfolio(_Part):
             raise ValueError("neutral cannot hold for long_only, a book without shorts; neutralise the signal instead")
         if len(set(self.neutral)) < len(self.neutral):
             raise ValueError(f"neutral names something twice: {', '.join(self.neutral)}")
-        if self.kind != "mean_variance" and "risk_aversion" in self.model_fields_set:
+        if self.kind == "mean_variance":
+            object.__setattr__(self, "risk_aversion", self.risk_aversion or RISK_AVERSION)
+        elif self.risk_aversion is not None:
             raise ValueError(f"risk_aversion is for mean_variance, not for {self.kind}; leave it out")
         object.__setattr__(self, "neutral", tuple(sorted(self.neutral)))
         return self

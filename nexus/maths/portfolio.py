@@ -144,8 +144,8 @@ def _one_side_capped(weights: Floats, cap: float) -> Floats:
         room = gross - cap * full.sum(axis=1, keepdims=True)
         rest = np.where(full, 0.0, out)
         total = rest.sum(axis=1, keepdims=True)
-        grow = np.divide(room, total, out=np.ones_like(total), where=total > 0)
-        out = np.where(full, np.minimum(out, cap), rest * np.maximum(grow, 1.0))
+        share = np.divide(rest, total, out=np.zeros_like(rest), where=total > 0)
+        out = np.where(full, np.minimum(out, cap), share * np.maximum(room, total))
     return out
 
 
