@@ -14,7 +14,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from itertools import product
 
 import pandas as pd
 
@@ -59,8 +58,7 @@ def judged(rows: Sequence[str], seeds: int, sweeps: int) -> Iterator[tuple[str, 
             yield row, ROWS[row].must, seeds, ROWS[row].conclude(pd.DataFrame([each[row] for each in figures]))
         yield from _in_ledgers([row for row in rows if row in ledgers.ROWS], min(seeds, LEDGERS))
         if "N" in rows:
-            units = list(product(range(sweeps), range(len(noise.KINDS))))
-            found = pd.concat(pool.map(noise.noise, *zip(*units, strict=True)), ignore_index=True)
+            found = pd.concat(pool.map(sweep, range(sweeps)), ignore_index=True)
             yield "N", noise.MUST, sweeps, noise.outcome(found)
             print(f"\n{noise.table(found)}")
 
@@ -69,6 +67,11 @@ def measure(rows: Sequence[str], seed: int) -> dict[str, Figures]:
     """Figures of rows on one market."""
     case = Case.of(seed)
     return {row: ROWS[row].measure(case) for row in rows}
+
+
+def sweep(seed: int) -> pd.DataFrame:
+    """A sweep of noise on one market."""
+    return noise.sweep(Case.of(seed))
 
 
 def _in_ledgers(rows: Sequence[str], seeds: int) -> Iterator[tuple[str, str, int, Outcome]]:

@@ -9,40 +9,40 @@ from nexus.ingest.simulate import noise_factors
 from nexus.ingest.simulate.noise import PERSISTENCES, STYLE_SD
 from nexus.ingest.simulate.truths import HORIZONS
 from nexus.signals.decide import LEVEL
-from research.truths.arrays import conclude
+from research.truths.arrays import Conclusion, conclude
 from research.truths.rows import Case, Outcome
 
 KINDS = tuple((persistence, style) for style in (None, STYLE_SD) for persistence in PERSISTENCES)
 """Persistence from month-end to month-end; sd of the monthly IC, None: chance's."""
 FACTORS = 1_000
 MOST_PASSES, MOST_INCONCLUSIVE = 3, 0.06
+SIZES = ((0.05, ".1%"), (0.001, ".2%"))
+"""Levels at which the size of single tests is shown, and how."""
 MUST = "pass at most 3 times in 3,000 tests, be inconclusive at most 6 %"
 
 
-def noise(seed: int, kind: int, factors: int = FACTORS) -> pd.DataFrame:
-    """Conclusions on an eighth of a sweep of so many factors, one in a row.
+def sweep(case: Case, factors: int = FACTORS) -> pd.DataFrame:
+    """Conclusions on so many noise factors, as many of each kind, one in a row.
 
     Columns: seed, persistence, style, verdict; passes, horizons approved when all the sweep's tests count; alone, those
-    approved had the factor been the ledger's first; p_21, p_63, p_126, of the gate
+    that would be had the factor been the first in its ledger; p_21, p_63, p_126, of the gate
     """
-    case = Case.of(seed)
-    persistence, style = KINDS[kind]
-    m = burden(factors * len(HORIZONS))
-    rows = []
-    for scores in noise_factors(seed, factors // len(KINDS), persistence, style, case.market):
-        found = conclude(scores, case.labels, m)
-        rows.append(
-            {
-                "seed": seed,
-                "persistence": persistence,
-                "style": style is not None,
-                "verdict": found.decision.verdict,
-                "passes": len(found.approved_at),
-                "alone": sum(look.within(LEVEL, LEAST_M) and look.obstacle is None for look in found.looks),
-                **{f"p_{look.horizon}": look.gate_p for look in found.looks},
-            }
-        )
+    m, seed = burden(factors * len(HORIZONS)), case.market.seed
+    rows = [
+        {"seed": seed, "persistence": persistence, "style": style is not None, **_figures(conclude(x, case.labels, m))}
+        for persistence, style in KINDS
+        for x in noise_factors(seed, factors // len(KINDS), persistence, style, case.market)
+    ]
     return pd.DataFrame(rows)
+
+
+def _figures(found: Conclusion) -> dict[str, object]:
+    return {
+        "verdict": found.decision.verdict,
+        "passes": len(found.approved_at),
+        "alone": sum(look.within(LEVEL, LEAST_M) and look.obstacle is None for look in found.looks),
+        **{f"p_{look.horizon}": look.gate_p for look in found.looks},
+    }
 
 
 def outcome(found: pd.DataFrame) -> Outcome:
@@ -52,8 +52,8 @@ def outcome(found: pd.DataFrame) -> Outcome:
     inconclusive = (found["verdict"] == "inconclusive").groupby(found["seed"]).mean()
     tests = sum(found[f"p_{horizon}"].notna().sum() for horizon in HORIZONS)
     text = (
-        f"{passes.sum()} passes of {tests:,} tests in {len(passes)} sweeps, at most {passes.max()} in one; "
-        f"inconclusive {(found['verdict'] == 'inconclusive').mean():.1%}, at most {inconclusive.max():.1%}"
+        f"{passes.sum()} passes of {tests:,} tests, at most {passes.max()} in one sweep; "
+        f"inconclusive {inconclusive.mean():.1%} of factors, at most {inconclusive.max():.1%}"
     )
     return Outcome(text, bool((passes <= MOST_PASSES).all() and (inconclusive <= MOST_INCONCLUSIVE).all()))
 
@@ -78,6 +78,3 @@ def table(found: pd.DataFrame) -> str:
             f"{' | '.join(sizes)} |"
         )
     return "\n".join(lines)
-
-
-SIZES = ((0.05, ".1%"), (0.001, ".2%"))
