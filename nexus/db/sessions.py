@@ -51,8 +51,9 @@ def read_sessions(database: Database, calendar: str) -> Sessions:
     """The sessions of `calendar` that are in the database."""
     with database.read() as connection:
         rows = connection.execute(_READ, {"calendar": calendar}).all()
-    days, opens, closes = zip(*rows, strict=True) if rows else ((), (), ())
-    return Sessions(np.array(days, "datetime64[D]"), _instants(opens), _instants(closes))
+    days, opens, closes = np.array([tuple(row) for row in rows], np.int64).reshape(-1, 3).T
+    instants = (seconds.astype("datetime64[s]").astype("datetime64[us]") for seconds in (opens, closes))
+    return Sessions(days.astype("datetime64[D]"), *instants)
 
 
 def _compute(calendar: str, until: date) -> pa.Table:
@@ -73,10 +74,6 @@ def _compute(calendar: str, until: date) -> pa.Table:
     )
 
 
-def _instants(seconds: tuple[float, ...]) -> NDArray[np.datetime64]:
-    return np.array(seconds, dtype=np.float64).astype(np.int64).astype("datetime64[s]").astype("datetime64[us]")
-
-
 _LAST = text("SELECT max(session) FROM sessions WHERE calendar = :calendar")
 _COMPUTED = text(
     "CREATE TEMP TABLE computed (session date, opens_at timestamptz, closes_at timestamptz) ON COMMIT DROP"
@@ -87,6 +84,6 @@ _ADD = text(
     "ON CONFLICT (calendar, session) DO NOTHING"
 )
 _READ = text(
-    "SELECT session, extract(epoch FROM opens_at)::float8, extract(epoch FROM closes_at)::float8 "
+    "SELECT session - date '1970-01-01', extract(epoch FROM opens_at)::bigint, extract(epoch FROM closes_at)::bigint "
     "FROM sessions WHERE calendar = :calendar ORDER BY session"
 )
