@@ -69,7 +69,7 @@ def test_a_changed_value_is_a_vintage_and_the_old_file_does_not_flip_it_back(
     for path in (a, b, a):
         ingest_file(companies, "prices", path, source="flip")
     found = ask(
-        "SELECT close, known_at, opened_at FROM prices JOIN loads USING (load_id) WHERE prices.source = 'flip' ORDER BY 2"
+        "SELECT close, known_at, opened_at FROM prices p JOIN loads USING (load_id) WHERE p.source = 'flip' ORDER BY 2"
     )
     assert [close for close, *_ in found] == [10.0, 11.0]
     assert found[1][1] == found[1][2]  # known when it was loaded, not when it should have been
