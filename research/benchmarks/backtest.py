@@ -80,7 +80,10 @@ def main(size: str) -> None:
         np.save(folder / "weights.npy", long_short(data["scores"], 10))
         peer_python("vectorbt")
         times = interleaved(
-            lambda: seconds(lambda: nexus(data)), lambda: vectorbt(folder, peer_repeats), repeats=repeats, peer_repeats=1
+            lambda: seconds(lambda: nexus(data)),
+            lambda: vectorbt(folder, peer_repeats),
+            repeats=repeats,
+            peer_repeats=1,
         )
         theirs = np.load(folder / "equity.npy")
     np.testing.assert_allclose(ours.equity, theirs[ours.first :], rtol=1e-9)

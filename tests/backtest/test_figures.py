@@ -20,7 +20,7 @@ from nexus.maths import performance
 def result() -> Result:
     market = random_market.market(3, n_sessions=300)
     plan = random_market.plan(4, market, 10)
-    return run(market, Plan(plan.rows, plan.weights / 4), Rules(Costs(0.001, 0.0005, 0.3, 0.02)), 1e6)
+    return run(market, Plan(plan.rows, plan.weights / 10), Rules(Costs(0.001, 0.0005, 0.3, 0.02)), 1e6)
 
 
 def test_exposure_turnover_and_costs_by_hand() -> None:
