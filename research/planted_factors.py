@@ -23,7 +23,8 @@ Params = Mapping[str, Any]
 MONTH_DAYS = 27
 """Older is last month's score, of a company that has left since."""
 NOISE_LEFT = 0.01
-NEAR_DUPLICATES = np.linspace(0.92, 0.985, 20).round(4).tolist()
+NEAR_DUPLICATES = (2 * np.sin(np.pi * np.linspace(0.92, 0.99, 20) / 6)).round(4).tolist()
+"""Correlations of normal scores whose ranks correlate at .92 to .99."""
 TRANSFORMATIONS: dict[str, Callable[[Floats], Floats]] = {
     "minus": lambda x: -x,
     "log": lambda x: np.log(x + 20),

@@ -81,11 +81,14 @@ def twin(relatives: Iterable[Relative], condition: str | None) -> Relative | Non
 
 
 def near(relatives: Iterable[Relative], own: Hypothesis) -> tuple[NearDuplicate, ...]:
-    """The nearest of those that are other hypotheses."""
+    """The nearest of those that are other hypotheses, each by its nearest name."""
     others = sorted(
         (r for r in relatives if r.hypothesis.root_no != own.root_no), key=lambda r: -abs(r.match.rho)
     )  # fmt: skip
+    nearest: dict[int, Relative] = {}
+    for relative in others:
+        nearest.setdefault(relative.hypothesis.root_no, relative)
     return tuple(
         NearDuplicate(r.hypothesis.hypothesis_no, r.hypothesis.declaration.signal, round(r.match.rho, 4))
-        for r in others[:NAMED]
+        for r in list(nearest.values())[:NAMED]
     )
