@@ -56,15 +56,12 @@ class Desk:
         """Company of each row by its ticker and CIK; rows about nobody we know fall out."""
         cik = frame.get("cik", pd.Series(np.nan, index=frame.index))
         found = self.who.companies(frame["ticker"], cik, frame[day] if self.label is None else self.label)
-        self.known(sieve, found, "ticker {ticker} is no company's; add it with `nexus ingest reference`")
-        return found
-
-    def known(self, sieve: Sieve, entity: Ids, remedy: str) -> None:
-        """Rows about UNKNOWN fall out."""
         if self.strangers:
-            sieve.leave(entity == UNKNOWN)
+            sieve.leave(found == UNKNOWN)
         else:
-            sieve.refuse(entity == UNKNOWN, "unknown ticker", remedy)
+            remedy = "ticker {ticker} is no company's; add it with `nexus ingest reference`"
+            sieve.refuse(found == UNKNOWN, "unknown ticker", remedy)
+        return found
 
     def not_ahead(self, sieve: Sieve, known_at: pd.Series, default: pd.Series, day: str) -> None:
         """Nothing is taken before it is known."""

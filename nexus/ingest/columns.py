@@ -72,7 +72,7 @@ KINDS: dict[str, Kind] = {
         ),
         _kind(
             "universe",
-            "symbols universe_members",
+            "universe_members symbols",
             Column("universe", "text", True, "name of the universe"),
             TICKER,
             CIK,
@@ -102,7 +102,12 @@ KINDS: dict[str, Kind] = {
             CIK,
             Column("ex_date", "date", True, "first session without the right; of a delisting, its day"),
             Column("kind", "text", True, "split, dividend or delisting"),
-            Column("value", "number", True, "new shares per old one, cash per share, or return after the last price"),
+            Column(
+                "value",
+                "number",
+                True,
+                "new shares per old one, all cash per share of that day, or return after the last price",
+            ),
             KNOWN_AT,
         ),
         _kind(

@@ -35,7 +35,6 @@ def arrivals(frame: pd.DataFrame, sieve: Sieve, desk: Desk) -> Iterator[Arrival]
             "default_known_at": default.iloc[at],
         }
     )
-    # the source is part of the event's name, and a column too
     yield Arrival("events", rows, sieve.raw.numbers[at])
 
 

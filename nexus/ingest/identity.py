@@ -113,8 +113,8 @@ class Who:
 
     def _line(self, cik: int, ticker: str, by_ticker: int) -> int:
         lines = self.lines[np.searchsorted(self.ciks, cik) : np.searchsorted(self.ciks, cik, side="right")]
-        if by_ticker in lines:
-            return by_ticker
+        if by_ticker in lines or (not len(lines) and by_ticker not in self.lines):
+            return by_ticker  # his, or of a company whose CIK nobody has told yet
         if ticker:
             code = self.tickers.get_indexer([canonical(ticker)])[0]
             held = self.company[self.first[code] : self.first[code + 1]] if code != UNKNOWN else lines[:0]

@@ -19,6 +19,7 @@ from nexus.ingest import reading
 from nexus.ingest.arrival import next_day, spell_rows
 from nexus.ingest.identity import canonical
 from nexus.ingest.listings import Evidence, listings
+from nexus.ingest.orders import untouched
 
 STEP = "companies and symbols"
 SOURCE = SourceInfo(
@@ -34,8 +35,7 @@ def introduce(database: Database, run_id: UUID, folder: Path) -> Loaded:
     began = perf_counter()
     mark = _mark(folder)
     if already_loaded(database, "symbols", SOURCE.source, mark.sha256) is not None:
-        seconds = perf_counter() - began
-        return Loaded("symbols", SOURCE.source, None, 0, 0, 0, 0, 0, 0, False, True, seconds)
+        return untouched("symbols", SOURCE.source, began, already=True)
     ensure_source(database, SOURCE)
     spells = listings(_evidence(folder))
     companies = pd.concat([spells, _without_symbol(folder, spells)])

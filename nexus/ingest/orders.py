@@ -41,6 +41,10 @@ MAY_CHANGE = ("unknown ticker", "future date")
 """Reasons that lie outside the file: rows with any other would be refused again."""
 
 
+Pending = dict[str, frozenset[int]]
+"""Row numbers, by table."""
+
+
 @dataclass(frozen=True)
 class Order:
     """A file or frame, what is in it, and where it comes from.
@@ -70,8 +74,8 @@ class Clerk:
         """Skip what was loaded, else check, resolve and load, table by table."""
         began = perf_counter()
         pending = _pending(self.database, order)
-        if pending is not None and not pending:
-            return [_already(order, table, began) for table in kind_of(order.kind).tables]
+        if pending is not None and not any(pending.values()):
+            return [untouched(table, order.source.source, began, already=True) for table in kind_of(order.kind).tables]
         ensure_source(self.database, order.source)
         try:
             raw = order.rows()
@@ -102,12 +106,12 @@ class Clerk:
         arrival: Arrival,
         rejects: Sequence[Reject],
         out_of_scope: int,
-        pending: frozenset[int] | None,
+        pending: Pending | None,
     ) -> Loaded:
         mark, rows, numbers = order.mark, arrival.rows, arrival.numbers
-        if pending is not None and arrival.table != kind_of(order.kind).tables[0]:
-            # what a row that is tried again brings along to another table is new to that table's load of the file
-            again = np.flatnonzero(np.isin(numbers, list(pending)))
+        if pending and not pending[arrival.table]:
+            # what rows that another table tries again bring along is new to this table's load of the file
+            again = np.flatnonzero(np.isin(numbers, list(frozenset().union(*pending.values()))))
             mark, rows, numbers = None, rows.take(pa.array(again)), numbers[again]
         return load(
             self.database,
@@ -126,8 +130,7 @@ class Clerk:
         """The file as a whole is quarantined; it does not count as loaded, so it is tried whenever it comes."""
         table = kind_of(order.kind).tables[0]
         record(self.database, self.run_id, table, order.source.source, order.mark, [error.reject])
-        seconds = perf_counter() - began
-        return Loaded(table, order.source.source, None, 0, 0, 0, 0, 0, 1, False, False, seconds)
+        return untouched(table, order.source.source, began, rejected=1)
 
 
 def _sessions(database: Database, today: date) -> Sessions:
@@ -137,8 +140,8 @@ def _sessions(database: Database, today: date) -> Sessions:
     return ensure_sessions(database, settings().calendar, date(today.year, 12, 31))
 
 
-def _pending(database: Database, order: Order) -> frozenset[int] | None:
-    """None: some table has not seen the file. Else the numbers of its rows worth another try."""
+def _pending(database: Database, order: Order) -> Pending | None:
+    """None: some table has not seen the file. Else the numbers of the rows worth another try, by table."""
     if order.mark is None:
         return None
     tables = kind_of(order.kind).tables
@@ -146,11 +149,25 @@ def _pending(database: Database, order: Order) -> frozenset[int] | None:
         seen = [known(connection, table, order.source.source, order.mark) for table in tables]
     if any(one.load_id is None for one in seen):
         return None
-    return frozenset(
-        number for one in seen for number, reason in one.pending if number is not None and reason in MAY_CHANGE
+    return {
+        table: frozenset(number for number, reason in one.pending if number is not None and reason in MAY_CHANGE)
+        for table, one in zip(tables, seen, strict=True)
+    }
+
+
+def untouched(table: str, source: str, began: float, *, rejected: int = 0, already: bool = False) -> Loaded:
+    """What is said of a file of which no row came to the table."""
+    return Loaded(
+        table=table,
+        source=source,
+        load_id=None,
+        read=0,
+        inserted=0,
+        unchanged=0,
+        duplicates=0,
+        out_of_scope=0,
+        rejected=rejected,
+        retried=False,
+        already=already,
+        seconds=perf_counter() - began,
     )
-
-
-def _already(order: Order, table: str, began: float) -> Loaded:
-    seconds = perf_counter() - began
-    return Loaded(table, order.source.source, None, 0, 0, 0, 0, 0, 0, False, True, seconds)

@@ -13,7 +13,8 @@ COLUMNS = ["src_kind", "src", "relation", "dst_kind", "dst", "valid_from"]
 def holdings(rows: pd.DataFrame) -> pd.DataFrame:
     """Positions of funds: a spell from the first day a fund's list has a holding to the first list without it.
 
-    Each change of weight (per cent of the fund) is a vintage of the spell. Lists of missing days say nothing.
+    Each change of weight (per cent of the fund) is a vintage of the spell; a day without one, and a day whose list is
+    missing, say nothing.
     """
     named = rows.assign(dst=rows["ticker"].fillna(rows["company"])).sort_values(["fund", "dst", "date"])
     lists = rows[["fund", "date"]].drop_duplicates().sort_values(["fund", "date"])

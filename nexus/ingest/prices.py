@@ -59,7 +59,12 @@ def _in_order(company: Ids, day: pd.Series, good: NDArray[np.bool_]) -> NDArray[
 
 
 def _dividends(bars: pd.DataFrame, company: Ids, numbers: NDArray[np.int64]) -> Arrival:
-    """Cash per share in the basis of the bars: what must be added to the close for the adjusted return."""
+    """Cash per share in the basis of the bars: what must be added to the close for the adjusted return.
+
+    Of bars that are there more than once the first counts where they agree, and none where they contradict one another.
+    """
+    once = _once(bars, company)
+    bars, company, numbers = bars[once], company[once], numbers[once]
     close, adjusted = bars["close"].to_numpy(), bars["adj_close"].to_numpy()
     with np.errstate(divide="ignore", invalid="ignore"):
         factor = adjusted / close
@@ -84,6 +89,17 @@ def _dividends(bars: pd.DataFrame, company: Ids, numbers: NDArray[np.int64]) -> 
         "default_known_at": ex.iloc[at].dt.tz_localize("UTC"),
     }
     return Arrival("corporate_actions", table(rows), numbers[at], rejects)
+
+
+def _once(bars: pd.DataFrame, company: Ids) -> NDArray[np.bool_]:
+    day = bars["date"].to_numpy()
+    if not np.any((company[1:] == company[:-1]) & (day[1:] == day[:-1])):
+        return np.ones(len(bars), bool)
+    told = bars[["date", "close", "adj_close"]].assign(company=company)
+    again = told.duplicated()
+    contradicting = told[~again].duplicated(["company", "date"], keep=False)
+    once: NDArray[np.bool_] = (~again & ~contradicting.reindex(told.index, fill_value=False)).to_numpy()
+    return once
 
 
 def _unit(prices: NDArray[np.float64]) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from nexus.ingest.arrival import Arrival, Desk, check_spells, spell_rows, spells
+from nexus.ingest.arrival import Arrival, Desk, check_spells, next_day, spell_rows, spells
 from nexus.ingest.identity import UNKNOWN, canonical
 from nexus.ingest.reference import add_companies
 from nexus.ingest.sieve import Sieve
@@ -16,7 +16,7 @@ NEVER = pd.Timestamp("2200-01-01")
 
 
 def arrivals(frame: pd.DataFrame, sieve: Sieve, desk: Desk) -> Iterator[Arrival]:
-    """Symbols of members that nobody knew; then membership, known from the day after it began or ended."""
+    """Membership, known from the day after it began or ended; then the symbols of members that nobody knew."""
     company = desk.who.companies(frame["ticker"], frame["cik"], desk.label or frame["valid_from"])
     new = np.flatnonzero((company == UNKNOWN) & sieve.good)
     rows = frame.iloc[new][["ticker", "cik", "valid_from", "known_at"]].assign(name=None, valid_to=pd.NaT)
@@ -24,13 +24,13 @@ def arrivals(frame: pd.DataFrame, sieve: Sieve, desk: Desk) -> Iterator[Arrival]
     rows = rows.sort_values("valid_from").drop_duplicates("ticker")
     symbols = rows.assign(company_id=add_companies(desk.database, rows))
     company[new] = frame["ticker"].iloc[new].map(canonical).map(symbols.set_index("ticker")["company_id"])
-    stamped = symbols.assign(default_known_at=(symbols["valid_from"] + pd.Timedelta(days=1)).dt.tz_localize("UTC"))
-    yield Arrival("symbols", spell_rows(stamped, ["company_id", "ticker"]), sieve.raw.numbers[rows.index])
     members = frame[["universe", "valid_from", "valid_to", "known_at"]].assign(company_id=company)
     check_spells(members, sieve, desk.now)
     members = _joined(members, sieve)
     vintages, at = spells(members, ["universe", "company_id"], sieve, desk.now)
     yield Arrival("universe_members", spell_rows(vintages, ["universe", "company_id"]), sieve.raw.numbers[at])
+    symbols = symbols.assign(default_known_at=next_day(symbols["valid_from"]))
+    yield Arrival("symbols", spell_rows(symbols, ["company_id", "ticker"]), sieve.raw.numbers[symbols.index])
 
 
 def _joined(members: pd.DataFrame, sieve: Sieve) -> pd.DataFrame:

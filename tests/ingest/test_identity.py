@@ -73,8 +73,8 @@ def test_a_ticker_has_one_spelling(who: Who) -> None:
 
 
 def test_a_cik_settles_who_is_meant(who: Who) -> None:
-    ticker = pd.Series(["GOOGL", None, "FB", "OLD", "XYZ", "GOOX"], dtype="str")
-    cik = pd.Series([1652044, 1326801, 1652044, 1326801, np.nan, 1652044])
+    ticker = pd.Series(["GOOGL", None, "FB", "OLD", "XYZ", "GOOX", "XYZ", "FB"], dtype="str")
+    cik = pd.Series([1652044, 1326801, 1652044, 1326801, np.nan, 1652044, 77, 77])
     found = who.companies(ticker, cik, date(2020, 1, 2))
     assert [who.identity.get(company) for company in found] == [
         "cik:1652044/GOOGL",
@@ -83,6 +83,8 @@ def test_a_cik_settles_who_is_meant(who: Who) -> None:
         "cik:1326801/FB",  # his only line, whatever the ticker
         "symbol:XYZ@2005-03-01",
         None,  # one of two lines, and nobody can say which
+        "symbol:XYZ@2005-03-01",  # whose CIK nobody had told
+        None,  # whose CIK is another
     ]
 
 
@@ -130,7 +132,7 @@ def test_a_rename_that_comes_later_continues_the_company(known: Database, ask: A
 def test_a_member_nobody_knew_becomes_a_company(known: Database, ask: Ask) -> None:
     members = pd.DataFrame({"universe": "U", "ticker": ["NEWCO", "META"], "valid_from": "2023-01-03"})
     loaded = ingest_frames(known, {"universe": members}, "members")
-    assert [(one.table, one.inserted) for one in loaded] == [("symbols", 1), ("universe_members", 2)]
+    assert [(one.table, one.inserted) for one in loaded] == [("universe_members", 2), ("symbols", 1)]
     assert held(Who.read(known), ("NEWCO", "2023-01-03")) == ["symbol:NEWCO@2023-01-03"]
 
 

@@ -62,6 +62,16 @@ def test_an_adjusted_close_that_falls_behind_is_a_reject(companies: Database, wr
     assert ask("SELECT row_number, reason FROM rejected_rows WHERE source = 'forwards'") == [(2, "negative dividend")]
 
 
+def test_bars_that_contradict_one_another_pay_nothing(companies: Database, write: Write, ask: Ask) -> None:
+    text = (
+        "ticker,date,close,adj_close\nALPH,2020-03-02,10,9\nALPH,2020-03-03,10,9.5\nALPH,2020-03-03,10,9\n"
+        "ALPH,2020-03-04,10,10\nALPH,2020-03-04,10,10\n"
+    )
+    ingest_file(companies, "prices", write("unsure.csv", text))
+    found = ask("SELECT ex_date, value FROM corporate_actions WHERE source = 'unsure'")
+    assert found == [(date(2020, 3, 4), pytest.approx(1.0))]
+
+
 def test_prices_of_another_basis_are_another_source(companies: Database, write: Write, ask: Ask) -> None:
     text = "ticker,date,close,basis\nALPH,2020-03-02,{},{}\n"
     ingest_file(companies, "prices", write("a.csv", text.format(10, "2020-06-01")), source="vendor")
