@@ -15,8 +15,17 @@ from nexus.db.tables.facts import (
 from nexus.db.tables.identity import entities, sessions
 from nexus.db.tables.ledger import canaries, factor_evaluations, hypotheses, ledger_blocks, sketches
 from nexus.db.tables.loads import ingest_runs, loads, rejected_rows, sources
+from nexus.db.tables.paper import (
+    paper_accounts,
+    paper_equity,
+    paper_fills,
+    paper_orders,
+    paper_positions,
+    paper_sessions,
+)
 from nexus.db.tables.registry import signal_registry, signal_registry_history
 from nexus.db.tables.runs import factor_values, model_runs
+from nexus.db.tables.trading import backtest_equity, backtest_signals, backtest_trades, backtests
 
 _FACTS = [
     symbols,
@@ -33,6 +42,10 @@ FACTS = {table.name: table for table in _FACTS}
 
 __all__ = [
     "FACTS",
+    "backtest_equity",
+    "backtest_signals",
+    "backtest_trades",
+    "backtests",
     "benchmarks",
     "canaries",
     "classifications",
@@ -48,6 +61,12 @@ __all__ = [
     "loads",
     "metadata",
     "model_runs",
+    "paper_accounts",
+    "paper_equity",
+    "paper_fills",
+    "paper_orders",
+    "paper_positions",
+    "paper_sessions",
     "prices",
     "rejected_rows",
     "relations",
