@@ -17,10 +17,10 @@ from nexus.db.totals import on_one_basis, total_returns
 class Ahead:
     """Realised prices of (n sessions, m companies): for labels only, never for scores."""
 
-    def __init__(self, data: Data, instant: int) -> None:
-        self._data, self._instant = data, instant
+    def __init__(self, data: Data) -> None:
+        self._data = data
         self._last = len(data.market.days) - 1
-        self._actions = data.actions_at(instant, self._last)
+        self._actions = data.actions_at(data.as_of, self._last)
 
     @cached_property
     def close(self) -> Floats:
@@ -58,14 +58,14 @@ class Ahead:
     @cached_property
     def delisting(self) -> Floats:
         """(m,) return after the last price, as a fraction; NaN unknown."""
-        known = self._data.actions_at(self._instant, self._last + 1).only(DELISTING)
+        known = self._data.actions_at(self._data.as_of, self._last + 1).only(DELISTING)
         result = np.full(len(self._data.companies), np.nan)
         result[known.column] = known.value
         return _frozen(result)
 
     @cached_property
     def _raw(self) -> Floats:
-        return self._data.prices.window("close", 0, self._last, self._instant)
+        return self._data.prices.window("close", 0, self._last, self._data.as_of)
 
 
 def _frozen(array: Floats) -> Floats:

@@ -44,7 +44,7 @@ def asof(
     with snapshot(database, load_id) as moment:
         market = read_market(moment, calendar, asked[0].item(), asked[-1].item(), moment.now)
         ids = tuple(sorted({int(company) for company in companies}))
-        request = Request(moment.load_id, FAR, read_sources(moment, sources), ids, market)
+        request = Request(moment.load_id, moment.now, FAR, read_sources(moment, sources), ids, market)
         reading = read_pieces(moment, terms(moment, request, wanted), wanted)
     rows = market.rows_of(asked)
     if (rows < 0).any():

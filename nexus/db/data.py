@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 import numpy as np
@@ -15,11 +16,17 @@ from nexus.db.request import Days, Ints, Market, Request, Source
 from nexus.db.spells import Facts, place_facts
 from nexus.db.vintages import Vintages, place_vintages
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 @dataclass(frozen=True)
 class Data:
-    """Facts on (n sessions, m companies); `facts` is keyed (table, name), `vintages` by field."""
+    """Facts on (n sessions, m companies); `facts` is keyed (table, name), `vintages` by field.
 
+    as_of : microseconds since 1970 UTC
+    """
+
+    as_of: int
     market: Market
     companies: Ints
     sources: tuple[Source, ...]
@@ -58,7 +65,8 @@ def place(pieces: Pieces, request: Request, inputs: Inputs) -> Data:
     priced = "prices" in pieces
     prices = place_prices(pieces["prices"], len(request.market.days)) if priced else no_prices(len(companies))
     actions = place_actions(pieces["corporate_actions"], request, companies) if priced else no_actions()
-    return Data(request.market, companies, request.sources, prices, actions, vintages, facts)
+    as_of = (request.as_of - EPOCH) // timedelta(microseconds=1)
+    return Data(as_of, request.market, companies, request.sources, prices, actions, vintages, facts)
 
 
 def _companies(pieces: Pieces, request: Request) -> Ints:

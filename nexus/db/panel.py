@@ -66,14 +66,14 @@ class Observations:
 class Panel:
     """Facts of sessions x companies, read once; see `Panel.open`."""
 
-    def __init__(self, reading: Reading, as_of: datetime) -> None:
+    def __init__(self, reading: Reading) -> None:
         request, pieces = reading.terms.request, reading.finish()
         self.inputs = reading.inputs
         self.load_id: int = request.load_id
-        self.as_of: datetime = as_of
+        self.as_of: datetime = request.as_of
         self.fingerprint: str = reading.terms.fingerprint(reading.inputs)
-        self._used = sources_used(pieces, reading.inputs, request.sources)
         self._data = place(pieces, request, reading.inputs)
+        self._used = sources_used(pieces, reading.inputs, self._data)
         self._observations = Observations(reading.inputs, self._data)
 
     @classmethod
@@ -103,13 +103,14 @@ class Panel:
         with snapshot(database, load_id) as moment:
             request = Request(
                 load_id=moment.load_id,
+                as_of=as_of or moment.now,
                 until=as_of or FAR,
                 sources=read_sources(moment, sources),
                 companies=None if companies is None else tuple(sorted({int(company) for company in companies})),
                 market=read_market(moment, calendar, start, end, as_of or moment.now),
             )
             reading = read_pieces(moment, terms(moment, request, wanted), wanted)
-        return cls(reading, as_of or moment.now)
+        return cls(reading)
 
     @property
     def sessions(self) -> Days:
@@ -161,7 +162,7 @@ class Panel:
     def ahead(self) -> Ahead:
         """What happened later: labels, never scores."""
         self.inputs.require("prices", "close")
-        return Ahead(self._data, int(self.as_of.timestamp() * 1_000_000))
+        return Ahead(self._data)
 
 
 __all__ = ["Ahead", "Observations", "Panel", "View", "check_inputs"]

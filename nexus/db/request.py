@@ -56,9 +56,13 @@ class Market:
 
 @dataclass(frozen=True)
 class Request:
-    """What is read of every table: rows of loads up to `load_id` known by `until`, about `companies` (None: all)."""
+    """What is read of every table: rows of loads up to `load_id` known by `until`, about `companies` (None: all).
+
+    as_of : the moment whose newest vintages are the labels; `until` is the same, or FAR when nobody named it
+    """
 
     load_id: int
+    as_of: datetime
     until: datetime
     sources: tuple[Source, ...]
     companies: tuple[int, ...] | None

@@ -180,6 +180,14 @@ def test_sources_and_tier_are_those_used(world: World) -> None:
     assert panel.at(DAYS[3]).members("U").tolist() == [True, False, True]  # not a mix of two
 
 
+def test_an_action_that_counts_for_nothing_does_not_lower_the_tier(world: World) -> None:
+    row = {"company_id": world.companies[0], "ex_date": DAYS[6], "kind": "split", "value": 2.0, "known_at": CLOSES[5]}
+    world.load("corporate_actions", [row | {"source": source} for source in world.sources])
+    assert (open_panel(world).sources, open_panel(world).tier) == ((world.sources[0],), "B")
+    world.load("corporate_actions", [row | {"source": world.sources[1], "kind": "dividend"}])
+    assert open_panel(world).tier == "C"
+
+
 def test_sources_default_to_their_preference(world: World, database: Database) -> None:
     other = World(database, (None,))
     everything = Panel.open(database, start=DAYS[0], end=DAYS[-1], inputs=["prices.close"], calendar=CALENDAR)

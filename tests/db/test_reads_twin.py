@@ -47,16 +47,16 @@ prompt_bars = st.lists(
     max_size=30,
     unique_by=lambda row: (row["company_id"], row["session"], row["source"]),
 )
-late_bars = rows(12, "company_id", "session", company_id=company, session=st.integers(0, 11), close=price)
+late_bars = rows(20, "company_id", "session", company_id=st.integers(0, 1), session=st.integers(2, 4), close=price)
 volume = st.sampled_from([None, 100.0, 300.0])
 actions = rows(
-    10,
+    12,
     "company_id",
     "ex_date",
     "kind",
-    company_id=company,
+    company_id=st.integers(0, 1),
     ex_date=any_day,
-    kind=st.sampled_from(["split", "split", "dividend", "delisting"]),
+    kind=st.sampled_from(["split", "dividend", "dividend", "delisting"]),
     value=st.sampled_from([0.5, 2.0, 3.0]),
 )
 fundamentals = rows(
