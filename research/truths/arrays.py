@@ -99,7 +99,7 @@ def look(judged: Judged, m: int, order: int = 0) -> Look:
 def _forward(returns: Floats, members: Bools) -> Forward:
     """Windows of known returns; delisting returns are known, so nothing is pessimistic; leavers are not told apart."""
     there = np.isfinite(returns)
-    complete = there.any(axis=1)
+    complete = np.asarray(there.any(axis=1))
     return Forward(
         returns=returns,
         pessimistic=returns,
