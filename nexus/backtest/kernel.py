@@ -224,37 +224,46 @@ def _longer(keys: Ints, values: Floats, least: int) -> tuple[Ints, Floats]:
 
 @kernel
 def _mark(active: int, slots: Slots, close: Floats) -> tuple[float, float]:
-    """Take the closes there are; returns the value of what is held, and of what is sold short."""
-    value = short = 0.0
+    """Take the closes there are; returns the value of what is held, and of what is sold short.
+
+    Sums go in four lanes, since one would wait for itself. Every slot has had a price: `engine.check` has seen to it.
+    """
+    column, held, mark = slots.column, slots.held, slots.mark
     for s in range(active):
-        price = close[slots.column[s]]
-        if price == price:  # not NaN
-            slots.mark[s] = price
-        worth = slots.held[s] * slots.mark[s] if slots.held[s] != 0.0 else 0.0
-        value += worth
-        short -= min(worth, 0.0)
-    return value, short
+        price = close[column[s]]
+        mark[s] = price if price == price else mark[s]  # NaN: no bar
+    v0 = v1 = v2 = v3 = s0 = s1 = s2 = s3 = 0.0
+    whole = active - active % 4
+    for s in range(0, whole, 4):
+        a, b, c, d = held[s] * mark[s], held[s + 1] * mark[s + 1], held[s + 2] * mark[s + 2], held[s + 3] * mark[s + 3]
+        v0, v1, v2, v3 = v0 + a, v1 + b, v2 + c, v3 + d
+        s0, s1, s2, s3 = s0 - min(a, 0.0), s1 - min(b, 0.0), s2 - min(c, 0.0), s3 - min(d, 0.0)
+    for s in range(whole, active):
+        v0 += held[s] * mark[s]
+        s0 -= min(held[s] * mark[s], 0.0)
+    return (v0 + v1) + (v2 + v3), (s0 + s1) + (s2 + s3)
 
 
 @kernel
 def _gather(t: int, active: int, slots: Slots, spare: Slots, target: Floats, close: Floats, events: Events) -> int:
-    """Put what is held or wanted into slots; returns how many."""
+    """Put what is held or wanted into slots; returns how many. Without a branch, since none could be foretold."""
     many = 0
     for c in range(len(target)):
         s = slots.of[c]
-        held = slots.held[s] if s >= 0 else 0.0
-        if held != 0.0 or target[c] != 0.0:
-            spare.column[many] = c
-            spare.held[many] = held
-            spare.mark[many] = slots.mark[s] if s >= 0 else _last_close(close, t, c, events)
-            many += 1
+        held, mark, price = slots.held[max(s, 0)], slots.mark[max(s, 0)], close[t, c]
+        if s < 0:
+            held, mark = 0.0, price
+        spare.column[many] = c
+        spare.held[many] = held
+        spare.mark[many] = mark
+        many += int((held != 0.0) | (target[c] != 0.0))
     for s in range(active):
         slots.of[slots.column[s]] = -1
-    slots.column[:many] = spare.column[:many]
-    slots.held[:many] = spare.held[:many]
-    slots.mark[:many] = spare.mark[:many]
     for s in range(many):
-        slots.of[slots.column[s]] = s
+        c = spare.column[s]
+        slots.of[c], slots.column[s], slots.held[s], slots.mark[s] = s, c, spare.held[s], spare.mark[s]
+        if np.isnan(slots.mark[s]):
+            slots.mark[s] = _last_close(close, t, c, events)
     return many
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -15,11 +16,11 @@ from nexus.backtest.costs import SESSIONS_A_YEAR, Liquidity
 from nexus.backtest.engine import Plan, Result, returns_of
 from nexus.backtest.inputs import Inputs
 from nexus.backtest.liquidity import known_liquidity
-from nexus.backtest.spec import Spec
+from nexus.backtest.spec import Portfolio, Spec
 from nexus.backtest.weights import book, composite, plan
 from nexus.errors import InputError
 from nexus.maths.performance import pbo, sharpe
-from nexus.maths.types import Floats
+from nexus.maths.types import Floats, Ints
 
 SMALL_CAPITAL = 1e3
 
@@ -51,7 +52,8 @@ def sweep(inputs: Inputs, specs: Sequence[Spec], threads: int | None = None) -> 
     """
     if len(specs) < 2:
         raise InputError(f"sweep: {len(specs)} variants; give 2 or more")
-    jobs = _jobs(inputs, specs)
+    shared = _Shared(inputs)
+    jobs = [shared.job(spec) for spec in specs]
     first = min(int(job[0].rows[0]) for job in jobs)
 
     def equity(number: int) -> Floats:
@@ -79,24 +81,44 @@ def capacity(inputs: Inputs, spec: Spec, made: Plan) -> float:
     return costs.capacity(net_sharpe, SMALL_CAPITAL)
 
 
-def _jobs(inputs: Inputs, specs: Sequence[Spec]) -> list[tuple[Plan, Rules, Liquidity]]:
-    """What the engine needs of each spec, checked; what several share (scores, weights, liquidity) is made once."""
-    scores: dict[object, Floats] = {}
-    plans: dict[object, Plan] = {}
-    known: Liquidity | None = None
-    jobs = []
-    for spec in specs:
-        chosen = inputs.chosen(spec)
-        of_scores = spec.signals, chosen.tobytes()
-        weighing = spec.portfolio.model_copy(update={"max_turnover": None, "max_volume_share": None})
+class _Shared:
+    """What variants of a spec have in common, made and checked when the first of them asks."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        self._inputs = inputs
+        self._chosen: dict[object, Ints] = {}
+        self._scores: dict[object, Floats] = {}
+        self._plans: dict[object, Plan] = {}
+        self._liquidity: dict[object, Liquidity] = {}
+
+    def job(self, spec: Spec) -> tuple[Plan, Rules, Liquidity]:
+        """Arguments of the engine for one spec."""
+        rules = spec.rules
+        when = spec.rebalance, spec.start, spec.end
+        if when not in self._chosen:
+            self._chosen[when] = self._inputs.chosen(spec)
+        chosen = self._chosen[when]
+        limits = {"max_turnover": None, "max_volume_share": None}  # these are the engine's
+        weighing = spec.portfolio.model_copy(update=limits)
+        made = self._plan(spec, weighing, chosen, (*when, spec.signals))
+        of_liquidity = (*when, spec.signals, weighing, rules.needs_liquidity, rules.costs.impact > 0)
+        if of_liquidity not in self._liquidity:
+            known = self._of_decisions(chosen) if rules.needs_liquidity else None
+            self._liquidity[of_liquidity] = engine.check(self._inputs.market, made, rules, spec.capital, known)
+        return made, rules, self._liquidity[of_liquidity]
+
+    def _plan(self, spec: Spec, weighing: Portfolio, chosen: Ints, of_scores: tuple[object, ...]) -> Plan:
         of_plan = (*of_scores, weighing)
-        if of_plan not in plans:
-            if of_scores not in scores:
-                scores[of_scores] = composite(inputs, spec, chosen)
-            plans[of_plan] = Plan(inputs.rows[chosen], book(inputs, weighing, scores[of_scores], chosen))
-        made, rules = plans[of_plan], spec.rules
-        if rules.needs_liquidity and known is None:
-            known = known_liquidity(inputs.market, inputs.rows)
-        own = None if known is None else Liquidity(*(values[chosen] for values in known))
-        jobs.append((made, rules, engine.check(inputs.market, made, rules, spec.capital, own)))
-    return jobs
+        if of_plan not in self._plans:
+            if of_scores not in self._scores:
+                self._scores[of_scores] = composite(self._inputs, spec, chosen)
+            weights = book(self._inputs, weighing, self._scores[of_scores], chosen)
+            self._plans[of_plan] = Plan(self._inputs.rows[chosen], weights)
+        return self._plans[of_plan]
+
+    def _of_decisions(self, chosen: Ints) -> Liquidity:
+        return Liquidity(*(values[chosen] for values in self._everything))
+
+    @cached_property
+    def _everything(self) -> Liquidity:
+        return known_liquidity(self._inputs.market, self._inputs.rows)
