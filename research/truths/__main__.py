@@ -22,7 +22,7 @@ import pandas as pd
 
 from nexus.db.engine import Database
 from research.truths import ledgers, noise
-from research.truths.rows import ROWS, Case, Figures, Outcome
+from research.truths.rows import ROWS, Case, Outcome, measure
 
 PROCESSES = 2
 ORDER = ("P1", "P2", "P3", "P4", "P5", "P6", "D", "R", "N", "B", "S")
@@ -78,20 +78,9 @@ def judged(rows: Sequence[str], seeds: int, sweeps: int) -> Iterator[Line]:
                 yield Line(row, ROWS[row].must, seeds, ROWS[row].conclude(found))
         yield from _in_ledgers([row for row in ledgers.ROWS if row in rows], min(seeds, LEDGERS))
         if "N" in rows:
-            found = pd.concat(_all(pool, sweep, sweeps, "sweeps of noise"), ignore_index=True)
+            found = pd.concat(_all(pool, noise.of_seed, sweeps, "sweeps of noise"), ignore_index=True)
             yield Line("N", noise.MUST, sweeps, noise.outcome(found))
             print(f"\n{noise.table(found)}")
-
-
-def measure(rows: Sequence[str], seed: int) -> dict[str, Figures]:
-    """Figures of rows on one market."""
-    case = Case.of(seed)
-    return {row: ROWS[row].measure(case) for row in rows}
-
-
-def sweep(seed: int) -> pd.DataFrame:
-    """A sweep of noise on one market."""
-    return noise.sweep(Case.of(seed))
 
 
 def _all(pool: ProcessPoolExecutor, work: Callable[[int], T], seeds: int, what: str) -> list[T]:

@@ -36,6 +36,11 @@ def sweep(case: Case, factors: int = FACTORS) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def of_seed(seed: int) -> pd.DataFrame:
+    """A whole sweep on the market of a seed."""
+    return sweep(Case.of(seed))
+
+
 def _figures(found: Conclusion) -> dict[str, object]:
     return {
         "verdict": found.decision.verdict,

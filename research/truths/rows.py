@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -164,3 +164,9 @@ ROWS: Mapping[str, Row] = {
     "B": Row("not pass; residualised sd under half", risky, _b),
     "S": Row("show the difference", survivors, _s),
 }
+
+
+def measure(rows: Sequence[str], seed: int) -> dict[str, Figures]:
+    """Figures of rows on the market of a seed."""
+    case = Case.of(seed)
+    return {row: ROWS[row].measure(case) for row in rows}
