@@ -19,7 +19,7 @@ Flags = NDArray[np.bool_]
 class Arranged:
     """Rows in the order of their key and vintage, one per vintage.
 
-    rows : with column `latest`: no later row of this file without a known_at of its own is about the same key
+    rows : with column `followed`: true where a later row is about the same key, both without known_at; else null
     order : (n,), the place of each row in the table that was given
     contradicting : places of rows that share key and vintage with another row and differ from it in a value
     duplicates : rows left out because an equal one is there
@@ -36,7 +36,7 @@ def arrange(shape: Shape, rows: pa.Table) -> Arranged:
     key = _codes(rows, shape.key)
     if np.all(key[1:] > key[:-1]):
         order = np.arange(len(key))
-        return Arranged(rows.append_column("latest", pa.array(np.ones(len(key), bool))), order, order[:0], 0)
+        return Arranged(rows.append_column("followed", pa.nulls(len(key), pa.bool_())), order, order[:0], 0)
     assumed = np.asarray(rows["known_at"].is_null())
     instant = np.asarray(pc.coalesce(rows["known_at"], rows["default_known_at"]).cast(pa.int64()))
     order = np.lexsort((assumed, instant, key))
@@ -44,8 +44,8 @@ def arrange(shape: Shape, rows: pa.Table) -> Arranged:
     contradicting = _contradicting(rows.select(shape.values), order, repeats)
     spare = repeats & ~contradicting
     kept = order[~(contradicting | spare)]
-    latest = _latest(key[kept], assumed[kept])
-    taken = rows.take(pa.array(kept)).append_column("latest", pa.array(latest))
+    followed = _followed(key[kept], assumed[kept])
+    taken = rows.take(pa.array(kept)).append_column("followed", pa.array(followed, mask=~followed))
     return Arranged(taken, kept, order[contradicting], int(spare.sum()))
 
 
@@ -61,12 +61,11 @@ def _contradicting(values: pa.Table, order: Ints, repeats: Flags) -> Flags:
     return np.isin(vintage, vintage[again[differs]])
 
 
-def _latest(key: Ints, assumed: Flags) -> Flags:
-    latest = np.zeros(len(key), bool)
+def _followed(key: Ints, assumed: Flags) -> Flags:
     places = np.flatnonzero(assumed)
-    if len(places):
-        latest[places[np.append(np.diff(key[places]) != 0, True)]] = True
-    return latest
+    followed = np.zeros(len(key), bool)
+    followed[places[:-1][np.diff(key[places]) == 0]] = True
+    return followed
 
 
 def _codes(rows: pa.Table, names: tuple[str, ...]) -> Ints:

@@ -26,8 +26,9 @@ class Verdicts:
 
 
 def newest_load(connection: Connection, shape: Shape, source: str) -> int | None:
-    """The last load that put rows of `source` into the table; None: it has none, for no fact is without a load."""
-    found = connection.scalar(_NEWEST_LOAD, {"table": shape.name, "source": source})
+    """The last load that put rows like those of `source` into the table; None: none is there, as each has its load."""
+    key = {"table": shape.name, "source": source, "per_source": shape.per_source}
+    found = connection.scalar(_NEWEST_LOAD, key)
     return None if found is None else int(found)
 
 
@@ -55,16 +56,15 @@ def stage(connection: Connection, shape: Shape, rows: pa.Table) -> None:
     connection.execute(
         text(
             f"CREATE TEMP TABLE staged ON COMMIT DROP AS SELECT {key}, known_at, known_at AS default_known_at, "
-            f"{values}, false AS latest, 0 AS n FROM {shape.name} WITH NO DATA"
+            f"{values}, true AS followed, 0 AS n FROM {shape.name} WITH NO DATA"
         )
     )
     numbered = rows.append_column("n", pa.array(np.arange(rows.num_rows, dtype=np.int32)))
-    copy(connection, "staged", numbered, jsonb=shape.jsonb)
+    told = [name for name in numbered.column_names if numbered[name].null_count < rows.num_rows]
+    copy(connection, "staged", numbered.select(told), jsonb=shape.jsonb)
 
 
-def judge(
-    connection: Connection, shape: Shape, source: str, rows: pa.Table, *, overtaken_after: int | None
-) -> Verdicts:
+def judge(connection: Connection, shape: Shape, source: str, rows: pa.Table, overtaken_after: int | None) -> Verdicts:
     """Compare `rows`, staged, with the vintages, under the ingest lock; leave the verdicts in `judged`.
 
     overtaken_after : rows without a known_at give way to vintages of later loads than this; None: to none
@@ -143,7 +143,7 @@ def _assumed(shape: Shape) -> str:
         FROM suspects u JOIN staged s USING (n) LEFT JOIN LATERAL (
             SELECT f.* FROM {shape.name} f WHERE NOT u.unseen AND {_same_fact(shape)} ORDER BY f.known_at DESC LIMIT 1
         ) newest ON true
-        WHERE u.unseen OR (s.latest AND {_differs(shape, "newest")}
+        WHERE u.unseen OR (s.followed IS NULL AND {_differs(shape, "newest")}
             AND newest.load_id <= coalesce(CAST(:overtaken_after AS bigint), newest.load_id))
     """
 
@@ -167,7 +167,8 @@ def _ends(shape: Shape) -> str:
 
 
 _NEWEST_LOAD = text(
-    "SELECT max(load_id) FROM loads WHERE table_name = :table AND source = :source AND rows_inserted > 0"
+    "SELECT max(load_id) FROM loads "
+    "WHERE table_name = :table AND (source = :source OR NOT :per_source) AND rows_inserted > 0"
 )
 _JUDGED = text(
     "CREATE TEMP TABLE judged (n integer, known_at timestamptz, not_before timestamptz, contradicted boolean) "

@@ -6,7 +6,7 @@ inside it. A file is applied once: when it comes again, only the rows it had rej
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from uuid import UUID
@@ -14,14 +14,16 @@ from uuid import UUID
 import numpy as np
 import pyarrow as pa
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from nexus.db import compare
 from nexus.db.arrange import Arranged, Ints, arrange
 from nexus.db.batch import Batch
 from nexus.db.engine import Database
 from nexus.db.provenance import SourceInfo, begin_run, ensure_source, finish_run
-from nexus.db.rejects import FileMark, Reject, known, resolve, write
+from nexus.db.rejects import FileMark, Known, Reject, known, resolve, write
 from nexus.db.shape import shape_of
+from nexus.errors import DatabaseError
 
 __all__ = [
     "FileMark",
@@ -97,6 +99,13 @@ def load(
     row_numbers : (n,), place of each row in its file; without them its contradictions are never tried again
     known_at_given : False ignores `known_at`; True takes it where it is not null
     Exact repeats within `rows` are counted; contradicting ones, and another value for a known vintage, are rejected.
+
+    Raises
+    ------
+    InputError
+        When a column is missing or cannot be what the table wants.
+    DatabaseError
+        When the server refuses the load, which leaves nothing behind: an id that is no entity, an unknown source.
     """
     began = perf_counter()
     shape = shape_of(table)
@@ -106,8 +115,11 @@ def load(
     batch = Batch(shape, source, file, shape.conform(rows), numbers, rejects)
     read = rows.num_rows + len(rejects) + duplicates + out_of_scope
     done = None
-    while done is None:
-        done = _attempt(database, run_id, batch, read)
+    try:
+        while done is None:
+            done = _attempt(database, run_id, batch, read)
+    except DBAPIError as error:
+        raise DatabaseError(f"load of {source} into {table}: {str(error.orig).strip()}") from error
     return Loaded(
         table=table,
         source=source,
@@ -137,34 +149,43 @@ class _Done:
 def _attempt(database: Database, run_id: UUID, batch: Batch, read: int) -> _Done | None:
     """Load; None where another process changed what was seen before the lock was ours."""
     with database.read() as connection:
-        before = known(connection, batch.shape.name, batch.source, batch.file)
-    seen = before.load_id is not None
-    batch = batch.again(before.rows) if seen else batch
+        before = _known(connection, batch)
+    if before.load_id is not None:
+        batch = batch.again(before.rows)
     arranged = arrange(batch.shape, batch.rows)
     refused = batch.refuse(arranged.contradicting, *CONTRADICTING)
     with database.write() as connection:
         direct = _prepare(connection, batch, arranged)
-        if direct is None or known(connection, batch.shape.name, batch.source, batch.file) != before:
+        if direct is None or _known(connection, batch) != before:
             return None
         inserted = arranged.rows.num_rows
         if not direct:
-            verdicts = compare.judge(
-                connection, batch.shape, batch.source, arranged.rows, overtaken_after=before.load_id
-            )
+            verdicts = compare.judge(connection, batch.shape, batch.source, arranged.rows, before.load_id)
             inserted = verdicts.inserted
             refused += batch.refuse(arranged.order[verdicts.contradicted], *CONTRADICTED)
         turned_away = [*batch.rejects, *refused]
-        new = [reject for reject in turned_away if (reject.row_number, reject.reason) not in before.pending]
-        taken = before.rows - {reject.row_number for reject in turned_away}
+        taken = _taken(batch, before, turned_away)
         load_id = None
-        if inserted or taken or (batch.file and not seen):
+        if inserted or taken or (batch.file and before.load_id is None):
             load_id = _insert(connection, run_id, batch, arranged, direct, read, inserted)
+        new = [reject for reject in turned_away if (reject.row_number, reject.reason) not in before.pending]
         write(connection, run_id, batch.shape.name, batch.source, batch.file, new)
         if batch.file and load_id and taken:
             resolve(connection, batch.shape.name, batch.source, batch.file, taken, load_id)
-    tried = bool(batch.rows.num_rows or batch.rejects)
-    written = load_id is not None or bool(new)
-    return _Done(load_id, inserted, arranged.duplicates, len(refused), seen and tried, seen and not written)
+    seen, tried = before.load_id is not None, bool(batch.rows.num_rows or batch.rejects)
+    return _Done(load_id, inserted, arranged.duplicates, len(refused), seen and tried, seen and not (load_id or new))
+
+
+def _known(connection: Connection, batch: Batch) -> Known:
+    return known(connection, batch.shape.name, batch.source, batch.file)
+
+
+def _taken(batch: Batch, before: Known, turned_away: Sequence[Reject]) -> set[int | None]:
+    """Which of the rows that were rejected before are so no longer."""
+    tried: Iterable[int | None] = before.rows
+    if before.load_id is not None:
+        tried = [] if batch.numbers is None else batch.numbers.tolist()
+    return set(tried) - {reject.row_number for reject in turned_away}
 
 
 def _prepare(connection: Connection, batch: Batch, arranged: Arranged) -> bool | None:

@@ -55,11 +55,10 @@ def test_against_the_plain_twin(rows: list[tuple[int, str, int | None, int, int]
     assert found == kept
     assert set(arranged.contradicting.tolist()) == wrong
     assert arranged.duplicates == len(rows) - len(wrong) - len(kept)
-    assert arranged.rows.drop_columns("latest").equals(table([rows[p] for p in arranged.order]))
-    for place, latest in zip(arranged.order, arranged.rows["latest"].to_pylist(), strict=True):
-        if rows[place][2] is None:
-            same = [p for p in arranged.order if rows[p][:2] == rows[place][:2] and rows[p][2] is None]
-            assert latest == (place == same[-1])
+    assert arranged.rows.drop_columns("followed").equals(table([rows[p] for p in arranged.order]))
+    for place, followed in zip(arranged.order, arranged.rows["followed"].to_pylist(), strict=True):
+        same = [p for p in arranged.order if rows[p][:2] == rows[place][:2] and rows[p][2] is None]
+        assert followed == (True if rows[place][2] is None and place != same[-1] else None)
 
 
 def test_a_vintage_told_with_and_without_its_known_at_keeps_the_one_with() -> None:

@@ -251,6 +251,18 @@ def test_a_stranger_among_the_companies_takes_the_whole_load_back(feed: Feed, id
     assert (feed.rows("prices", "close"), feed.rows("loads", "load_id")) == ([], before)
 
 
+def test_a_source_that_nobody_declared_is_refused(feed: Feed, ids: list[int]) -> None:
+    feed.source = "undeclared"
+    with pytest.raises(DatabaseError, match=r'load of undeclared into prices: .*"fk_loads_source_sources"'):
+        feed.load("prices", [price(ids[0], 0, 1.0)])
+
+
+def test_a_rejected_row_that_is_not_brought_again_stays_rejected(feed: Feed, ids: list[int]) -> None:
+    feed.load("prices", [price(ids[0], 0, 10.0)], "a.csv", rejects=[Reject(2, "unknown ticker", "", "")])
+    assert feed.load("prices", [price(ids[0], 0, 10.0)], "a.csv").already
+    assert already_loaded(feed.database, "prices", feed.source, sha("a.csv")) == {2}
+
+
 def test_loads_are_numbered_without_gaps_and_hold_what_they_recorded(database: Database, ids: list[int]) -> None:
     with database.read() as connection:
         numbers = connection.scalars(text("SELECT load_id FROM loads ORDER BY load_id")).all()
