@@ -61,7 +61,7 @@ def senate_trades(rows: pd.DataFrame) -> pd.DataFrame:
 
 def tweets(rows: pd.DataFrame) -> pd.DataFrame:
     """Tweets on a ticker, known to the second."""
-    said = rows["created_at_utc"].astype("str") + rows["tokens"]
+    said = rows["created_at_utc"].astype("int64").astype("str") + rows["tokens"]
     return pd.DataFrame(
         {
             "ticker": rows["ticker"],

@@ -125,6 +125,21 @@ def test_coverage_of_members_with_prices(ask: Ask, loaded: list[Loaded], year: i
     assert least <= priced / members <= most
 
 
+def test_members_trade(ask: Ask, loaded: list[Loaded]) -> None:
+    """A member whose prices were another company's would show: members trade for millions a day, small fry do not."""
+    [(member_years, least)] = ask(
+        "WITH spell AS (SELECT DISTINCT ON (company_id, valid_from) * FROM universe_members "
+        "ORDER BY company_id, valid_from, known_at DESC), "
+        "turnover AS (SELECT p.company_id, percentile_cont(0.5) WITHIN GROUP (ORDER BY close * volume) AS traded "
+        "FROM prices p JOIN spell s ON s.company_id = p.company_id AND session >= s.valid_from "
+        "AND session < coalesce(s.valid_to, 'infinity') WHERE p.source ~ 'yahoo' "
+        "GROUP BY p.company_id, extract(year FROM session) HAVING count(*) > 3) "
+        "SELECT count(*), min(traded) FROM turnover"
+    )
+    assert member_years > 7000
+    assert least > 2e6
+
+
 def test_prices_are_split_adjusted_to_the_last_day(ask: Ask, loaded: list[Loaded]) -> None:
     query = ticker_rows("prices", "session, close, f.known_at") + (
         " WHERE ticker = 'AAPL' AND source ~ 'yahoo' AND session IN ('2014-06-06', '2024-03-08') ORDER BY 1"
