@@ -56,6 +56,7 @@ CREATE INDEX ix_backtests_spec_hash ON backtests (spec_hash);
 CREATE TABLE backtest_signals (
     backtest_id bigint NOT NULL,
     evaluation_id bigint NOT NULL,
+    signal text NOT NULL,
     factor text NOT NULL,
     version text NOT NULL,
     weight double precision NOT NULL,
@@ -82,6 +83,7 @@ CREATE TABLE backtest_equity (
     benchmark double precision,
     CONSTRAINT pk_backtest_equity PRIMARY KEY (backtest_id, session)
 );
+COMMENT ON COLUMN backtest_signals.signal IS 'as the spec calls it';
 COMMENT ON COLUMN backtest_equity.pnl IS 'since the close before, before costs';
 COMMENT ON COLUMN backtest_equity.short IS 'positive: equity = cash + long - short';
 COMMENT ON COLUMN backtest_equity.benchmark IS 'level of the benchmark at the close';
@@ -280,6 +282,20 @@ BEGIN
     RETURN NEW;
 END $$;
 
+-- signals of a run that may not be traded any more: the latest look at the hypothesis does not stand today
+CREATE FUNCTION lost_signals(run bigint) RETURNS TABLE (signal text, evaluation_id bigint, why text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp
+AS $$
+    SELECT s.signal, latest.evaluation_id, gate.why
+    FROM backtest_signals s
+    JOIN factor_evaluations e USING (evaluation_id)
+    JOIN factor_evaluations latest ON latest.root_no = e.root_no
+         AND latest.look_no = (SELECT max(l.look_no) FROM factor_evaluations l WHERE l.root_no = e.root_no)
+    CROSS JOIN LATERAL (SELECT gate_refusal(latest, 'infinity') AS why) gate
+    WHERE s.backtest_id = run AND gate.why IS NOT NULL
+    ORDER BY s.signal
+$$;
+
 -- rows of a run: in the transaction that recorded it, after its signals, about companies that exist
 CREATE FUNCTION check_run() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp
@@ -350,14 +366,7 @@ BEGIN
             USING ERRCODE = 'integrity_constraint_violation',
                   HINT = 'Only dates and capital may be its own; run the other spec first.';
     END IF;
-    SELECT h.signal, l.evaluation_id, gate.why INTO lost
-    FROM backtest_signals s
-    JOIN factor_evaluations e USING (evaluation_id)
-    JOIN hypotheses h USING (hypothesis_no)
-    JOIN factor_evaluations l ON l.root_no = e.root_no
-         AND l.look_no = (SELECT max(look_no) FROM factor_evaluations x WHERE x.root_no = e.root_no)
-    CROSS JOIN LATERAL (SELECT gate_refusal(l, clock_timestamp()) AS why) gate
-    WHERE s.backtest_id = NEW.backtest_id AND gate.why IS NOT NULL LIMIT 1;
+    SELECT * INTO lost FROM lost_signals(NEW.backtest_id) LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'account %: signal %, evaluation %, may not be traded any more: %',
             NEW.name, lost.signal, lost.evaluation_id, lost.why
@@ -534,5 +543,6 @@ def downgrade() -> None:
     op.execute("DROP TABLE backtest_trades, backtest_equity, backtest_signals, backtests")
     op.execute(
         "DROP FUNCTION gate_refusal(factor_evaluations, timestamptz), number_backtest(), check_gate(), check_run(), "
-        "require_signals(), check_account(), close_account(), open_session(), check_evening(), check_fill(), end_order()"
+        "require_signals(), "
+        "lost_signals(bigint), check_account(), close_account(), open_session(), check_evening(), check_fill(), end_order()"
     )

@@ -72,6 +72,7 @@ backtest_signals = Table(
     metadata,
     Column("backtest_id", BigInteger, ForeignKey("backtests.backtest_id"), primary_key=True, autoincrement=False),
     Column("evaluation_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("signal", Text, nullable=False, comment="as the spec calls it"),
     Column("factor", Text, nullable=False),
     Column("version", Text, nullable=False),
     Column("weight", Double, nullable=False),

@@ -1,0 +1,56 @@
+"""Backtests for the gate, made without a backtester."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+import numpy as np
+from ledger_rows import declaration, declare, look
+from sqlalchemy import text
+
+from nexus.db import backtests
+from nexus.db.backtests import Backtest, Traded
+from nexus.db.curve import Curve, Trades
+from nexus.db.engine import Database
+from nexus.maths.stats import moments
+
+SESSIONS = np.array(["2020-01-02", "2020-01-03", "2020-01-06"], "datetime64[D]")
+RUN = Backtest(
+    name="run", spec={"signals": [{"name": "s", "weight": 1.0}], "start": "2020-01-01", "end": "2020-02-01"},
+    spec_hash="hash", code_version="0", code_hash="code", load_id=1, as_of=datetime(2026, 1, 1, tzinfo=UTC),
+    fingerprint="data", universe="TEST", first_session=date(2020, 1, 2), last_session=date(2020, 1, 6), mode="fixed",
+    reason=None, selection_cut=None, variants=3, net=moments(np.array([0.01, -0.02, 0.03])), figures={"sharpe": 1.5},
+)  # fmt: skip
+CURVE = Curve(
+    sessions=SESSIONS, equity=np.array([100.0, 101.0, 99.0]), cash=np.array([100.0, 1.0, 1.0]),
+    long=np.array([0.0, 110.0, 108.0]), short=np.array([0.0, 10.0, 10.0]), pnl=np.array([0.0, 1.4, -2.0]),
+    traded=np.array([0.0, 120.0, 0.0]), costs=np.array([[0.0] * 4, [0.1, 0.2, 0.1, 0.0], [0.0] * 4]),
+    benchmark=np.array([3000.0, np.nan, 3010.0]),
+)  # fmt: skip
+TRADES = Trades(
+    decided=SESSIONS[:1].repeat(2), sessions=SESSIONS[1:2].repeat(2), companies=np.array([1, 2]),
+    shares=np.array([11.0, -1.0]), price=np.array([10.0, 10.0]), costs=np.array([[0.05, 0.1, 0.05]] * 2),
+)  # fmt: skip
+
+
+def company(database: Database, *names: str) -> None:
+    """Companies that trades can name."""
+    with database.write() as connection:
+        for name in names:
+            connection.execute(
+                text("INSERT INTO entities (kind, identity, name) VALUES ('company', :name, :name)"), {"name": name}
+            )
+
+
+def judged(database: Database, name: str, **changes: Any) -> Traded:
+    """A signal with one look, which stands unless `changes` say otherwise."""
+    (hypothesis,) = declare(database, declaration(name))
+    return Traded(look(database, hypothesis, **changes).evaluation_id, name, name, "1", 1.0)
+
+
+def recorded(database: Database, *signals: Traded, **changes: Any) -> int:
+    """A run on these signals."""
+    with database.write() as connection:
+        return backtests.record(connection, replace(RUN, **changes), signals, CURVE, TRADES)
