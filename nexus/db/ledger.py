@@ -233,7 +233,7 @@ def _as_text(value: Any, arrays: dict[int, str] | None = None) -> Any:
             if id(value) not in kept:
                 kept[id(value)] = "{" + ",".join(np.datetime_as_string(value, "D")) + "}"
             return kept[id(value)]
-        return "{" + ",".join(map(repr, value.tolist())) + "}"
+        return f"{{{repr(value.tolist())[1:-1]}}}"
     if isinstance(value, Mapping | list):
         return json.dumps(value, sort_keys=True, allow_nan=False, default=dict)
     if isinstance(value, np.datetime64):

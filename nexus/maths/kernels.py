@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nexus.maths.compiled import kernel
-from nexus.maths.types import Floats
+from nexus.maths.types import Bools, Floats
 
 Keys = NDArray[np.uint64]
 Small = NDArray[np.int32]
@@ -275,3 +275,56 @@ def correlate_rows(order: Small, counts_in: Small, values: Floats, out: Floats) 
             out[t] = (products - centre) / np.sqrt(float(squares - centre) * float(squares_too - centre))
         else:
             out[t] = np.nan
+
+
+@kernel
+def _joint_ranks(row: Small, n_row: int, inside: Bools, columns: Small, out: Small) -> tuple[int, int]:
+    """Twice the average ranks of a row's columns that are `inside`, written into `out`; how many, and their squares."""
+    n = 0
+    start = 0
+    squares = 0
+    for k in range(n_row):
+        column = row[k]
+        if column < 0:
+            column = ~column
+        else:
+            for j in range(start, n):
+                out[columns[j]] = start + n + 1
+            squares += (n - start) * (start + n + 1) * (start + n + 1)
+            start = n
+        columns[n] = column
+        n += inside[column]
+    for j in range(start, n):
+        out[columns[j]] = start + n + 1
+    squares += (n - start) * (start + n + 1) * (start + n + 1)
+    return n, squares
+
+
+@kernel
+def correlate_orders(order: Small, counts: Small, order_too: Small, counts_too: Small, out: Floats) -> None:
+    """Spearman correlation of rows that `order_rows` ordered, over names in both: `correlate_rows` without sorting.
+
+    out : (n_rows,), written: NaN with fewer than 3 names or without variance in either
+    """
+    n_rows, n_columns = order.shape
+    inside, inside_too = np.empty(n_columns, np.bool_), np.empty(n_columns, np.bool_)
+    columns = np.empty(n_columns + 1, np.int32)
+    ranks, ranks_too = np.empty(n_columns, np.int32), np.empty(n_columns, np.int32)
+    for t in range(n_rows):
+        inside[:] = False
+        inside_too[:] = False
+        for k in range(counts[t]):
+            inside[order[t, k] ^ (order[t, k] >> 31)] = True
+        for k in range(counts_too[t]):
+            inside_too[order_too[t, k] ^ (order_too[t, k] >> 31)] = True
+        n, squares = _joint_ranks(order[t], counts[t], inside_too, columns, ranks)
+        _, squares_too = _joint_ranks(order_too[t], counts_too[t], inside, columns, ranks_too)
+        out[t] = np.nan
+        if n < 3:
+            continue
+        products = np.int64(0)
+        for j in range(n):
+            products += np.int64(ranks[columns[j]]) * np.int64(ranks_too[columns[j]])
+        centre = n * (n + 1) * (n + 1)
+        if squares > centre and squares_too > centre:
+            out[t] = (products - centre) / (np.sqrt(float(squares - centre)) * np.sqrt(float(squares_too - centre)))

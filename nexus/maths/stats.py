@@ -139,7 +139,8 @@ def monotonicity(quantile_means: Floats) -> float:
     ranked = ranks(quantile_means[None, :])[0]
     if np.isnan(ranked).any() or np.ptp(ranked) == 0:
         return float("nan")
-    return float(np.corrcoef(np.arange(len(ranked)), ranked)[0, 1])
+    x, y = np.arange(len(ranked)) - (len(ranked) - 1) / 2, ranked - ranked.mean()
+    return float(x @ y / np.sqrt((x @ x) * (y @ y)))
 
 
 def rank_autocorrelation(scores: Floats) -> Floats:

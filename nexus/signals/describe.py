@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from nexus.maths.inference import plain_t
-from nexus.maths.stats import monotonicity, ranks
+from nexus.maths.stats import monotonicity
 from nexus.maths.types import Bools, Floats, Ints
 from nexus.signals.labels import Labels
 
@@ -28,6 +29,7 @@ class Picture:
     weights : the same of the canonical portfolio's
     scored : (n_dates, n_companies), 1 with a score, else 0
     cell : (n_dates, n_companies), (date, quantile of the score), numbered
+    names : (n_dates, QUANTILES + 1), how many in each cell; NaN for none
     decay : (n_dates - k,) for k = 0, 1, ..: correlation of score ranks with return ranks of the k-th period
     autocorrelation, turnover : (n_dates,)
     """
@@ -38,28 +40,38 @@ class Picture:
     weights: Floats
     scored: Floats
     cell: Ints
+    names: Floats
     decay: list[Floats]
     autocorrelation: Floats
     turnover: Floats
 
     @classmethod
-    def of(cls, scores: Floats, centred: Floats, labels: Labels) -> Picture:
-        """Compute what does not depend on the horizon; scores and their `centred_ranks` with NaN for none."""
-        there = np.isfinite(scores)
+    def of(cls, scores: Floats, centred: Floats, ranked: Floats, labels: Labels) -> Picture:
+        """Compute what does not depend on the horizon.
+
+        scores, centred, ranked : (n_dates, n_companies), with their `centred_ranks` and `ranks`, NaN on dropped dates
+        """
+        there = np.isfinite(ranked)
         filled, known = np.nan_to_num(centred), there.astype(np.float64)
         gross = np.abs(filled).sum(axis=1, keepdims=True)
         weights = filled / np.where(gross > 0, gross, np.nan)
         turnover, autocorrelation = np.full(len(scores), np.nan), np.full(len(scores), np.nan)
         turnover[1:] = 0.5 * np.abs(np.diff(weights, axis=0)).sum(axis=1)
-        autocorrelation[1:] = _correlation(filled[1:], filled[:-1], known[1:], known[:-1])
-        later, entered = labels.one_period_ranks, np.isfinite(labels.one_period.returns).astype(np.float64)
+        squares = filled**2
+        autocorrelation[1:] = _correlation(filled[1:], squares[1:], known[1:], filled[:-1], squares[:-1], known[:-1])
+        later, later_squares, entered = labels.one_period_ranked
+        n = len(filled)
         decay = [
-            _correlation(filled[: len(filled) - lag], later[lag:], known[: len(filled) - lag], entered[lag:])
-            for lag in range(min(DECAY, len(filled)))
+            _correlation(
+                filled[: n - lag], squares[: n - lag], known[: n - lag], later[lag:], later_squares[lag:], entered[lag:]
+            )
+            for lag in range(min(DECAY, n))
         ]
+        cell = _quantiles(ranked)
+        names = np.bincount(cell.ravel(), minlength=n * (QUANTILES + 1)).reshape(n, -1)
         return cls(
-            labels, np.where(there, scores, 0.0), filled, weights, known, _quantiles(scores), decay,
-            autocorrelation, turnover,
+            labels, np.where(there, scores, 0.0), filled, weights, known, cell, np.where(names > 0, names, np.nan),
+            decay, autocorrelation, turnover,
         )  # fmt: skip
 
     def details(self, horizon: int, kept: Bools, in_gate: Bools, gate: Floats) -> dict[str, Any]:
@@ -68,13 +80,13 @@ class Picture:
         kept : (n_dates,), dates of the overlapping IC
         in_gate, gate : (n_dates,), dates and values of the gate series
         """
-        forward = np.nan_to_num(self.labels.forward[horizon].returns)
+        forward = self.labels.forward_filled[horizon]
         quantiles = self._quantile_returns(forward)[kept]
         means = [_mean(column) for column in quantiles.T]
         return {
             "pearson_ic": _mean(_pearson(self.scores, forward, self.scored)[kept]),
             "quantile_returns": means,
-            "monotonicity": _plain(monotonicity(np.array([np.nan if m is None else m for m in means]))),
+            "monotonicity": _monotonicity(means),
             "spread": _mean(quantiles[:, -1] - quantiles[:, 0]),
             "decay": [_mean(ic[kept[: len(ic)]]) for ic in self.decay],
             "rank_autocorrelation": _mean(self.autocorrelation[kept]),
@@ -89,10 +101,8 @@ class Picture:
     def _quantile_returns(self, forward: Floats) -> Floats:
         """Mean return of each quantile, (n_dates, QUANTILES); NaN for one without names."""
         cells = len(forward) * (QUANTILES + 1)
-        place = self.cell.ravel()
-        sums = np.bincount(place, forward.ravel(), minlength=cells).reshape(len(forward), -1)
-        names = np.bincount(place, minlength=cells).reshape(len(forward), -1)
-        return (sums / np.where(names > 0, names, np.nan))[:, :QUANTILES]
+        sums = np.bincount(self.cell.ravel(), forward.ravel(), minlength=cells).reshape(len(forward), -1)
+        return np.asarray((sums / self.names)[:, :QUANTILES])
 
     def _sub_periods(self, in_gate: Bools, gate: Floats) -> list[dict[str, Any]]:
         dates = self.labels.dates
@@ -107,19 +117,20 @@ class Picture:
         return {"in": _summary(gate[in_gate & (inside == 1)]), "out": _summary(gate[in_gate & (inside == 0)])}
 
 
-def _quantiles(scores: Floats) -> Ints:
+def _quantiles(ranked: Floats) -> Ints:
     """Cell (date, quantile of the score) of each name, lowest first; names without a score go to one more quantile."""
-    ranked = ranks(scores)
     names = np.isfinite(ranked).sum(axis=1, keepdims=True)
     place = np.floor((ranked - 0.5) * QUANTILES / np.maximum(names, 1))
-    rows = (QUANTILES + 1) * np.arange(len(scores))[:, None]
+    rows = (QUANTILES + 1) * np.arange(len(ranked))[:, None]
     return (np.where(np.isnan(place), QUANTILES, place) + rows).astype(np.int64)
 
 
-def _correlation(x: Floats, y: Floats, x_known: Floats, y_known: Floats) -> Floats:
+def _correlation(
+    x: Floats, x_squares: Floats, x_known: Floats, y: Floats, y_squares: Floats, y_known: Floats
+) -> Floats:
     """Correlation of centred ranks over the names in both, each ranked among its own; NaN without any."""
     product = np.einsum("tc,tc->t", x, y)
-    scale = np.einsum("tc,tc->t", x * x, y_known) * np.einsum("tc,tc->t", y * y, x_known)
+    scale = np.einsum("tc,tc->t", x_squares, y_known) * np.einsum("tc,tc->t", y_squares, x_known)
     return np.asarray(product / np.sqrt(np.where(scale > 0, scale, np.nan)))
 
 
@@ -133,6 +144,11 @@ def _pearson(x: Floats, y: Floats, known: Floats) -> Floats:
     return np.asarray(product / np.sqrt(np.where(scale > 0, scale, np.nan)))
 
 
+def _monotonicity(means: Sequence[float | None]) -> float | None:
+    known = [mean for mean in means if mean is not None]
+    return _plain(monotonicity(np.array(known))) if len(known) == len(means) else None
+
+
 def _summary(series: Floats) -> dict[str, Any]:
     t = plain_t(series) if len(series) > 1 else float("nan")
     return {"n": len(series), "mean_ic": _mean(series), "t": _plain(t)}
@@ -140,7 +156,7 @@ def _summary(series: Floats) -> dict[str, Any]:
 
 def _mean(values: Floats) -> float | None:
     known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else None
+    return float(known.sum()) / len(known) if len(known) else None
 
 
 def _plain(value: float) -> float | None:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from nexus.maths import inference
-from nexus.maths.ic import rank_ic, rank_ic_many
-from nexus.maths.stats import centred_ranks, moments, tranches
+from nexus.maths.ic import rank_ic
+from nexus.maths.ordered import Ordered
+from nexus.maths.stats import moments, tranches
 from nexus.maths.types import Bools, Dates, Floats, Ints
-from nexus.signals.breadth import breadth
 from nexus.signals.decide import COVERAGE, NAMES
 from nexus.signals.describe import Picture
 from nexus.signals.labels import Labels
@@ -97,23 +97,23 @@ def judge(
     window : (n_dates,), a window somebody chose; None: the look's own, from the earliest date on from which mean
         coverage reaches .90 and mean names 50, else from the first there is
     """
-    scores = np.where(labels.members & np.isfinite(scores), scores, np.nan)
-    raw = scores if raw is None else raw
     forwards = [labels.forward[horizon].returns for horizon in horizons]
-    usable = np.where(_entered(labels, forwards), scores, np.nan)
-    seen = breadth(np.where(np.isfinite(usable), raw, np.nan))
-    enough = (seen.names >= LEAST_NAMES) & (seen.distinct >= LEAST_NAMES)
+    usable = np.where(labels.members & _entered(labels, forwards) & np.isfinite(scores), scores, np.nan)
+    order = Ordered.of(usable)
+    told = order if raw is None else Ordered.of(np.where(np.isfinite(usable), raw, np.nan))
+    names, distinct, commonest = told.counts.astype(np.int64), told.distinct(), told.commonest()
+    enough = (names >= LEAST_NAMES) & (distinct >= LEAST_NAMES)
     claimed = np.isfinite(scores).any(axis=1)
-    usable[~enough] = np.nan
-    centred = centred_ranks(usable)
-    ics = rank_ic_many(usable, forwards)
-    picture = Picture.of(usable, centred, labels)
+    order = order.only(enough)
+    centred = order.centred_ranks()
+    ics = [order.rank_ic(labels.forward_order[horizon]) for horizon in horizons]
+    picture = Picture.of(usable, centred, order.ranks(), labels)
     out = []
     for horizon, ic in zip(horizons, ics, strict=True):
-        start = _start(labels, seen.names, np.isfinite(ic)) if window is None else None
+        start = _start(labels, names, np.isfinite(ic)) if window is None else None
         inside = np.arange(len(ic)) >= start if start is not None else np.asarray(window)
         dropped = inside & claimed & ~enough & labels.forward[horizon].complete
-        out.append(_judged(horizon, labels, usable, centred, ic, inside, dropped, seen.names, seen.commonest, picture))
+        out.append(_judged(horizon, labels, usable, centred, ic, inside, dropped, names, commonest, picture))
     return out
 
 
@@ -163,7 +163,7 @@ def _judged(
     kept = inside & np.isfinite(ic)
     series, dates = ic[kept], labels.dates[kept]
     books = np.where(inside[:, None], centred, np.nan)
-    gate = np.where(kept, ic, np.nan) if overlap == 1 else rank_ic(tranches(books, overlap), labels.one_period.returns)
+    gate = np.where(kept, ic, np.nan) if overlap == 1 else _calendar_time(books, overlap, labels)
     in_gate = np.isfinite(gate)
     gate_ic = gate[in_gate]
     mean, gate_mean = _mean(series), _mean(gate_ic)
@@ -194,6 +194,14 @@ def _judged(
         **_portfolio(picture.weights, inside, overlap, labels, in_gate),
         details=picture.details(horizon, kept, in_gate, gate),
     )
+
+
+def _calendar_time(books: Floats, overlap: int, labels: Labels) -> Floats:
+    """As `ic.calendar_time_ic`, with the returns sorted already.
+
+    books : (n_dates, n_companies), centred ranks of the scores
+    """
+    return Ordered.of(tranches(books, overlap)).rank_ic(labels.one_period_order)
 
 
 def _statistics(series: Floats, overlap: int) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from nexus.maths import calendar, returns
+from nexus.maths.ordered import Ordered
 from nexus.maths.returns import Forward
-from nexus.maths.stats import centred_ranks
 from nexus.maths.types import Bools, Dates, Floats, Ints
 
 ENTRY_LAG = 1
@@ -44,14 +44,30 @@ class Labels:
     regimes: Mapping[str, Floats] = field(default_factory=dict)
 
     @cached_property
-    def one_period_ranks(self) -> Floats:
-        """Centred ranks of the one-period returns, 0 where there is none."""
-        return np.nan_to_num(centred_ranks(self.one_period.returns))
+    def one_period_order(self) -> Ordered:
+        """The one-period returns, sorted once for every factor."""
+        return Ordered.of(self.one_period.returns)
+
+    @cached_property
+    def forward_order(self) -> Mapping[int, Ordered]:
+        """Horizon -> its returns, sorted."""
+        return {horizon: Ordered.of(forward.returns) for horizon, forward in self.forward.items()}
+
+    @cached_property
+    def one_period_ranked(self) -> tuple[Floats, Floats, Floats]:
+        """Centred ranks of the one-period returns and their squares, 0 where there is none; 1 where there is one."""
+        ranked = np.nan_to_num(self.one_period_order.centred_ranks())
+        return ranked, ranked**2, np.isfinite(self.one_period.returns).astype(np.float64)
 
     @cached_property
     def one_period_filled(self) -> Floats:
         """One-period returns, 0 where there is none."""
         return np.nan_to_num(self.one_period.returns)
+
+    @cached_property
+    def forward_filled(self) -> Mapping[int, Floats]:
+        """Horizon -> its returns, 0 where there is none."""
+        return {horizon: np.nan_to_num(forward.returns) for horizon, forward in self.forward.items()}
 
     @cached_property
     def unknown_delistings(self) -> Mapping[int, Bools]:

@@ -151,3 +151,13 @@ def test_t_turns_with_the_sign_and_has_no_unit(seed: int, scale: float, statisti
     t = statistic(x)
     assert statistic(-x) == pytest.approx(-t)
     assert statistic(scale * x) == pytest.approx(t)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_decline_is_what_welch_says(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    x = np.concatenate([random.normal(0.5, 1.0, 31), random.normal(0.0, 0.4, 32)])
+    first, second = x[:31], x[31:]
+    p = scipy.stats.ttest_ind(first, second, equal_var=False).pvalue
+    shrunk = first.mean() * np.sign(x.mean()) > 0 and (second.mean() * np.sign(x.mean()) < abs(first.mean()) / 2)
+    assert inference.halves(x).declining == bool(shrunk and p < 0.05)
