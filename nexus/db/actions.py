@@ -17,11 +17,11 @@ DIVIDEND, SPLIT, DELISTING = 0, 1, 2
 
 _ACTIONS = """
 SELECT company_id, ex_date, array_position(ARRAY['dividend', 'split', 'delisting'], kind) - 1 AS kind,
-       array_position({{sources}}, source) - 1 AS source, value, known_at,
+       {source} AS source, value, known_at,
        coalesce(lead(known_at) OVER (PARTITION BY company_id, ex_date, kind, source ORDER BY known_at),
                 '9999-12-31 UTC'::timestamptz) AS superseded_at
 FROM corporate_actions
-WHERE source = ANY({{sources}}) AND load_id <= {{load_id}} AND known_at <= {{until}} AND {about}
+WHERE {limits} AND {about}
 ORDER BY ex_date, 3, company_id, 4, known_at
 """
 
@@ -74,7 +74,8 @@ class Actions:
 
 def read_actions(reader: ArrowReader, request: Request) -> pa.Table:
     """All actions of the companies asked for, by ex-date."""
-    return reader.table(_ACTIONS.format(about=request.about()), **request.bounds)
+    source, limits = request.rank("corporate_actions"), request.limits("corporate_actions")
+    return reader.table(_ACTIONS.format(source=source, limits=limits, about=request.about()), **request.bounds)
 
 
 def place_actions(arrays: Arrays, request: Request, companies: Ints) -> Actions:

@@ -12,7 +12,7 @@ from nexus.db.bars import Floats
 from nexus.db.engine import Database
 from nexus.db.inputs import check_inputs
 from nexus.db.pieces import read_pieces, terms
-from nexus.db.request import FAR, Days, Request, read_market, read_sources
+from nexus.db.request import FAR, Days, Request, read_loads, read_market, read_sources
 from nexus.db.snapshot import snapshot
 from nexus.db.vintages import place_vintages
 from nexus.errors import InputError
@@ -44,8 +44,17 @@ def asof(
     with snapshot(database, load_id) as moment:
         market = read_market(moment, calendar, asked[0].item(), asked[-1].item(), moment.now)
         ids = tuple(sorted({int(company) for company in companies}))
-        request = Request(moment.load_id, moment.now, FAR, read_sources(moment, sources), ids, market)
-        reading = read_pieces(moment, terms(moment, request, wanted), wanted)
+        request = Request(
+            load_id=moment.load_id,
+            replayed=moment.load_id < moment.highest,
+            as_of=moment.now,
+            until=FAR,
+            sources=read_sources(moment, sources),
+            companies=ids,
+            market=market,
+            loads=read_loads(moment),
+        )
+        reading = read_pieces(moment, terms(moment, request), wanted)
     rows = market.rows_of(asked)
     if (rows < 0).any():
         raise InputError(f"{asked[rows < 0][0]} is no closed session of {calendar}; take days of its sessions")

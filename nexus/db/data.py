@@ -13,6 +13,7 @@ from nexus.db.inputs import Inputs
 from nexus.db.pieces import Pieces
 from nexus.db.prices import Prices, no_prices, place_prices
 from nexus.db.request import Days, Ints, Market, Request, Source
+from nexus.db.snapshot import distinct
 from nexus.db.spells import Facts, place_facts
 from nexus.db.vintages import Vintages, place_vintages
 
@@ -75,4 +76,4 @@ def _companies(pieces: Pieces, request: Request) -> Ints:
     if request.companies is not None:
         return np.array(request.companies, dtype=np.int64)
     tables = ["universe_members"] if "universe_members" in pieces else [name for name in pieces if name != "benchmarks"]
-    return np.unique(np.concatenate([np.empty(0, dtype=np.int64), *(pieces[name]["company_id"] for name in tables)]))
+    return distinct(*(pieces[name]["company_id"] for name in tables))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -11,20 +10,10 @@ import numpy as np
 
 from nexus.db.snapshot import Snapshot
 
-_LAST_LOADS = """
-SELECT DISTINCT ON (table_name) table_name, load_uuid FROM loads
-WHERE table_name = ANY(:tables) AND load_id <= :load_id ORDER BY table_name, load_id DESC
-"""
 _DATABASE = """
 SELECT system_identifier, oid FROM pg_control_system(), pg_database WHERE datname = current_database()
 """
 _READERS = ("actions", "bars", "cache", "pieces", "prices", "request", "snapshot", "spells", "vintages")
-
-
-def last_loads(moment: Snapshot, tables: Iterable[str]) -> dict[str, str]:
-    """Per table the uuid of the last load this snapshot sees; a table without a load is missing."""
-    rows = moment.rows(_LAST_LOADS, tables=list(tables), load_id=moment.load_id)
-    return {row.table_name: str(row.load_uuid) for row in rows}
 
 
 def database_identity(moment: Snapshot) -> str:

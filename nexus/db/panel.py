@@ -16,7 +16,7 @@ from nexus.db.data import Data, place
 from nexus.db.engine import Database
 from nexus.db.inputs import Inputs, check_inputs
 from nexus.db.pieces import Reading, read_pieces, terms
-from nexus.db.request import FAR, Days, Ints, Request, Source, read_market, read_sources
+from nexus.db.request import FAR, Days, Ints, Request, Source, read_loads, read_market, read_sources
 from nexus.db.snapshot import snapshot
 from nexus.db.tiers import sources_used, tier
 from nexus.db.view import Memo, View
@@ -103,13 +103,15 @@ class Panel:
         with snapshot(database, load_id) as moment:
             request = Request(
                 load_id=moment.load_id,
+                replayed=moment.load_id < moment.highest,
                 as_of=as_of or moment.now,
                 until=as_of or FAR,
                 sources=read_sources(moment, sources),
                 companies=None if companies is None else tuple(sorted({int(company) for company in companies})),
                 market=read_market(moment, calendar, start, end, as_of or moment.now),
+                loads=read_loads(moment),
             )
-            reading = read_pieces(moment, terms(moment, request, wanted), wanted)
+            reading = read_pieces(moment, terms(moment, request), wanted)
         return cls(reading)
 
     @property

@@ -10,11 +10,11 @@ import numpy as np
 
 from nexus.db import cache
 from nexus.db.actions import read_actions
-from nexus.db.fingerprint import code_version, database_identity, digest, last_loads
+from nexus.db.fingerprint import code_version, database_identity, digest
 from nexus.db.inputs import Inputs
 from nexus.db.prices import read_prices, scatter_prices
 from nexus.db.request import FAR, Ints, Request
-from nexus.db.snapshot import Arrays, ArrowReader, Snapshot, to_arrays, values
+from nexus.db.snapshot import Arrays, ArrowReader, Snapshot, distinct, to_arrays, values
 from nexus.db.spells import read_facts
 from nexus.db.vintages import order_vintages, read_fundamentals
 
@@ -29,27 +29,24 @@ class Terms:
     """What every cache key of one read has in common."""
 
     request: Request
-    loads: dict[str, str]
     shared: str
 
     def key(self, table: str, names: Names, *more: object) -> str:
         """Cache key of what is read of `table`."""
-        return digest(self.shared, table, names, self.loads.get(table), *more)
+        return digest(self.shared, table, names, self.request.loads.get(table), *more)
 
     def fingerprint(self, inputs: Inputs) -> str:
         """Hash of what was asked and of the last load of each table read."""
         request = self.request
         until = None if request.until == FAR else request.until
-        market = request.market
-        return digest(inputs.names, sorted(self.loads.items()), request.names, request.companies, until, market.days)
+        loads = [request.loads.get(table) for table in _tables(inputs)]
+        return digest(inputs.names, loads, request.names, request.companies, until, request.market.days)
 
 
-def terms(moment: Snapshot, request: Request, inputs: Inputs) -> Terms:
-    """The loads and the place that a read in this snapshot depends on."""
-    tables = {name.partition(".")[0] for name in inputs.names}
-    loads = last_loads(moment, tables | ({"corporate_actions"} if "prices" in tables else set()))
-    shared = digest(code_version(), database_identity(moment), request.names, request.companies, request.until)
-    return Terms(request, loads, shared)
+def terms(moment: Snapshot, request: Request) -> Terms:
+    """The place that a read in this snapshot depends on, and what was asked."""
+    place = code_version(), database_identity(moment)
+    return Terms(request, digest(*place, request.names, request.companies, request.until))
 
 
 def price_fields(inputs: Inputs) -> Names:
@@ -70,8 +67,8 @@ class Reading:
         """Members of the declared universes (k,): they are on the panel's axis, priced or not."""
         table = "universe_members"
         if table in self.rows:
-            return np.unique(values(self.rows[table][1], "company_id"))
-        return np.unique(self.found[table]["company_id"]) if table in self.found else np.empty(0, dtype=np.int64)
+            return distinct(values(self.rows[table][1], "company_id"))
+        return distinct(self.found[table]["company_id"]) if table in self.found else distinct()
 
     def finish(self) -> Pieces:
         """Arrange the rows and keep the result; call it when the snapshot is closed."""
@@ -87,7 +84,7 @@ class Reading:
         if table != "prices":
             return to_arrays(rows)
         if request.companies is None:
-            axis = np.unique(np.concatenate([self.companies(), *(values(part.table, "company_id") for part in rows)]))
+            axis = distinct(self.companies(), *(values(part.table, "company_id") for part in rows))
         else:
             axis = np.array(request.companies, dtype=np.int64)
         return scatter_prices(rows, request, axis, price_fields(self.inputs))
@@ -99,10 +96,8 @@ def read_pieces(moment: Snapshot, terms: Terms, inputs: Inputs) -> Reading:
     market = terms.request.market
     with ExitStack() as stack:
         reader: ArrowReader | None = None
-        for table in (*SPARSE, "corporate_actions", "prices"):
+        for table in _tables(inputs):
             names = price_fields(inputs) if table in PRICED else inputs.of(table)
-            if not names:
-                continue
             places = (reading.companies(), market.days, market.closes) if table == "prices" else ()
             key = terms.key(table, names, *places)
             arrays = cache.fetch(key)
@@ -112,6 +107,12 @@ def read_pieces(moment: Snapshot, terms: Terms, inputs: Inputs) -> Reading:
             reader = reader or stack.enter_context(moment.arrow())
             reading.rows[table] = key, _rows(reader, terms.request, table, names)
     return reading
+
+
+def _tables(inputs: Inputs) -> list[str]:
+    """The tables to read, those that others depend on first."""
+    sparse = [table for table in SPARSE if inputs.of(table)]
+    return [*sparse, *PRICED] if inputs.of("prices") else sparse
 
 
 def _rows(reader: ArrowReader, request: Request, table: str, names: Names) -> Any:

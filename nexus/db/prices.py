@@ -15,15 +15,13 @@ from nexus.db.snapshot import Arrays, ArrowReader, values
 
 NEVER = np.iinfo(np.int64).max
 
-_LOADED = "SELECT DISTINCT source FROM loads WHERE table_name = 'prices' AND load_id <= {load_id}"
 _FIRST_KNOWN = """
 SELECT company_id, array_position({{sources}}, source) - 1 AS source, min(known_at) AS since FROM prices
-WHERE source = ANY({{sources}}) AND load_id <= {{load_id}} AND known_at <= {{until}} AND {about} GROUP BY 1, 2
+WHERE {limits} AND {about} GROUP BY 1, 2
 """
 _BARS = """
 SELECT company_id, session, known_at, {fields} FROM prices
-WHERE source = {{source}} AND session BETWEEN {{start}} AND {{end}} AND load_id <= {{load_id}}
-  AND {known} AND {about}
+WHERE session BETWEEN {{start}} AND {{end}} AND {limits} AND {about}
 """
 
 
@@ -120,14 +118,13 @@ class PriceRows:
 
 def read_prices(reader: ArrowReader, request: Request, fields: Sequence[str]) -> list[PriceRows]:
     """Rows of the preferred source that has any, then of those that stand in for it somewhere."""
-    loaded = reader.table(_LOADED, load_id=request.load_id).column("source").to_pylist()
-    names = [name for name in request.names if name in loaded]
+    names = request.sources_of("prices")
     nobody = np.empty(0, dtype=np.int64)
     if len(names) <= 1:  # the usual case needs no look at who knew whom first
         name = names[0] if names else request.names[0]
         table = _read(reader, request, fields, name, request.about())
         return [PriceRows(request.names.index(name), table, nobody, nobody, nobody)]
-    known = reader.table(_FIRST_KNOWN.format(about=request.about()), **request.bounds)
+    known = reader.table(_FIRST_KNOWN.format(limits=request.limits("prices"), about=request.about()), **request.bounds)
     spans = _spans(values(known, "company_id"), values(known, "source"), values(known, "since"))
     spans = spans or {request.names.index(names[0]): (nobody, nobody, nobody)}
     return [
@@ -176,9 +173,11 @@ def no_prices(n_companies: int) -> Prices:
 
 
 def _read(reader: ArrowReader, request: Request, fields: Sequence[str], source: str, about: str) -> pa.Table:
-    window = {"start": request.market.days[0].item(), "end": request.market.days[-1].item()}
-    bounds = {"source": source, "load_id": request.load_id, "until": request.until}
-    return reader.table(_BARS.format(fields=", ".join(fields), known=request.known, about=about), **window, **bounds)
+    window = {"sources": [source], "start": request.market.days[0].item(), "end": request.market.days[-1].item()}
+    limits = request.limits("prices", [source])
+    return reader.table(
+        _BARS.format(fields=", ".join(fields), limits=limits, about=about), **{**request.bounds, **window}
+    )
 
 
 def _spans(company: Ints, source: Ints, since: Ints) -> dict[int, tuple[Ints, Ints, Ints]]:

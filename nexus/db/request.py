@@ -24,6 +24,11 @@ SELECT string_agg(int8send(session - date '1970-01-01'), '' ORDER BY session) AS
        string_agg(int8send((extract(epoch FROM closes_at) * 1000000)::bigint), '' ORDER BY session) AS closes
 FROM sessions WHERE calendar = :calendar AND session BETWEEN :start AND :end AND closes_at <= :until
 """
+_LOADS = """
+SELECT table_name, load_uuid, sources
+FROM (SELECT table_name, max(load_id) AS load_id, array_agg(DISTINCT source) AS sources FROM loads
+      WHERE load_id <= :load_id GROUP BY table_name) AS seen JOIN loads USING (table_name, load_id)
+"""
 
 
 @dataclass(frozen=True)
@@ -55,18 +60,30 @@ class Market:
 
 
 @dataclass(frozen=True)
+class Loads:
+    """Of one table: the uuid of the last load that a reader sees, and the sources of all."""
+
+    last: str
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Request:
     """What is read of every table: rows of loads up to `load_id` known by `until`, about `companies` (None: all).
 
+    replayed : whether later loads exist
+    loads : by table; a table without a load is missing
     as_of : the moment whose newest vintages are the labels; `until` is the same, or FAR when nobody named it
     """
 
     load_id: int
+    replayed: bool
     as_of: datetime
     until: datetime
     sources: tuple[Source, ...]
     companies: tuple[int, ...] | None
     market: Market
+    loads: dict[str, Loads]
 
     @property
     def names(self) -> list[str]:
@@ -75,17 +92,34 @@ class Request:
 
     @property
     def bounds(self) -> dict[str, Any]:
-        """What the statements of all tables have in common."""
+        """The literals of `limits` and `rank`."""
         return {"sources": self.names, "load_id": self.load_id, "until": self.until}
 
-    @property
-    def known(self) -> str:
-        """SQL that leaves out what became known too late."""
-        return "true" if self.until == FAR else "known_at <= {until}"
+    def sources_of(self, table: str) -> list[str]:
+        """The sources asked for that have loads of `table`, in order of preference."""
+        return [name for name in self.names if name in self._loaded(table)]
+
+    def limits(self, table: str, sources: Sequence[str] | None = None) -> str:
+        """SQL that leaves out other sources, later loads and what became known too late; no test in vain."""
+        strangers = set(self._loaded(table)) - set(self.names if sources is None else sources)
+        needed = {
+            "source = ANY({sources})": bool(strangers),
+            "load_id <= {load_id}": self.replayed,
+            "known_at <= {until}": self.until != FAR,
+        }
+        return " AND ".join(limit for limit, is_needed in needed.items() if is_needed) or "true"
+
+    def rank(self, table: str) -> str:
+        """SQL of the rank of a row's source: a constant where the table has one."""
+        present = self.sources_of(table)
+        return f"{self.names.index(present[0])}" if len(present) == 1 else "array_position({sources}, source) - 1"
 
     def about(self, column: str = "company_id") -> str:
         """SQL that limits `column` to the companies asked for."""
         return "true" if self.companies is None else among(column, self.companies)
+
+    def _loaded(self, table: str) -> tuple[str, ...]:
+        return self.loads[table].sources if table in self.loads else ()
 
 
 def among(column: str, companies: Iterable[int]) -> str:
@@ -113,6 +147,12 @@ def read_sources(moment: Snapshot, order: Sequence[str] | None) -> tuple[Source,
         Source(name, rank, known[name].known_at_basis, known[name].basis or NO_BASIS)
         for rank, name in enumerate(chosen)
     )
+
+
+def read_loads(moment: Snapshot) -> dict[str, Loads]:
+    """By table, the loads that this snapshot sees."""
+    rows = moment.rows(_LOADS, load_id=moment.load_id)
+    return {row.table_name: Loads(str(row.load_uuid), tuple(row.sources)) for row in rows}
 
 
 def read_market(moment: Snapshot, calendar: str, start: date, end: date, until: datetime) -> Market:

@@ -23,11 +23,12 @@ Arrays = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """An open read-only transaction; rows of loads after `load_id` are none of its business."""
+    """An open read-only transaction; rows of loads after `load_id`, up to the `highest`, are none of its business."""
 
     database: Database
     connection: Reading
     load_id: int
+    highest: int
     now: datetime
 
     def rows(self, statement: str, **parameters: object) -> Sequence[Row[Any]]:
@@ -76,7 +77,7 @@ def snapshot(database: Database, load_id: int | None = None) -> Iterator[Snapsho
         highest, now = connection.execute(text("SELECT coalesce(max(load_id), 0), now() FROM loads")).one()
         if load_id is not None and load_id > highest:
             raise InputError(f"load_id {load_id}: the highest load of the database is {highest}")
-        yield Snapshot(database, connection, highest if load_id is None else load_id, now)
+        yield Snapshot(database, connection, highest if load_id is None else load_id, highest, now)
 
 
 def to_arrays(table: pa.Table) -> Arrays:
@@ -97,3 +98,11 @@ def codes(table: pa.Table, name: str) -> tuple[NDArray[np.int64], list[str | Non
     """A text column as numbers, and the text that each number stands for."""
     encoded = table.column(name).combine_chunks().dictionary_encode(null_encoding="encode")
     return encoded.indices.cast(pa.int64()).to_numpy(), encoded.dictionary.to_pylist()
+
+
+def distinct(*ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The ids that occur, ascending: they are small numbers, so a table of flags is quicker than a sort."""
+    there = np.zeros(max((int(part.max(initial=0)) for part in ids), default=0) + 1, dtype=bool)
+    for part in ids:
+        there[part] = True
+    return np.flatnonzero(there)

@@ -15,14 +15,11 @@ from nexus.db.snapshot import Arrays, ArrowReader
 _SUPERSEDED = """
 coalesce(lead(known_at) OVER (PARTITION BY {key} ORDER BY known_at), '9999-12-31 UTC'::timestamptz) AS superseded_at
 """
-_BOUNDS = """
-source = ANY({{sources}}) AND load_id <= {{load_id}} AND known_at <= {{until}}
-"""
 # the preferred source and the latest spell come last: written last, they hold
 _SPELLS = f"""
 SELECT company_id, {{name}} AS name, {{code}} AS code, valid_from, coalesce(valid_to, '9999-12-31') AS valid_to,
-       array_position({{{{sources}}}}, source) - 1 AS source, known_at, {_SUPERSEDED}
-FROM {{table}} WHERE {{name}} = ANY({{{{names}}}}) AND {_BOUNDS} AND {{about}}
+       {{source}} AS source, known_at, {_SUPERSEDED}
+FROM {{table}} WHERE {{name}} = ANY({{{{names}}}}) AND {{limits}} AND {{about}}
 ORDER BY company_id, 6 DESC, valid_from, code, known_at
 """
 _SHAPES = {
@@ -31,19 +28,19 @@ _SHAPES = {
     "symbols": ("'ticker'", "ticker", "company_id, ticker, valid_from, source"),
 }
 # an event may be restated as one of another type, so its vintages are looked up by its id
-_EVENTS = f"""
-SELECT company_id, event_type AS name, event_date, array_position({{{{sources}}}}, source) - 1 AS source, known_at,
+_EVENTS = """
+SELECT company_id, event_type AS name, event_date, {source} AS source, known_at,
        coalesce((SELECT min(later.known_at) FROM events later
                  WHERE later.event_id = events.event_id AND later.known_at > events.known_at
-                   AND later.load_id <= {{{{load_id}}}} AND later.known_at <= {{{{until}}}}),
+                   AND later.load_id <= {{load_id}} AND later.known_at <= {{until}}),
                 '9999-12-31 UTC'::timestamptz) AS superseded_at
-FROM events WHERE event_type = ANY({{{{names}}}}) AND {_BOUNDS} AND {{about}}
+FROM events WHERE event_type = ANY({{names}}) AND {limits} AND {about}
 ORDER BY company_id, event_date, known_at, event_id
 """
 _BENCHMARKS = f"""
-SELECT series AS name, session, array_position({{{{sources}}}}, source) - 1 AS source, value, known_at,
+SELECT series AS name, session, {{source}} AS source, value, known_at,
        {_SUPERSEDED.format(key="series, session, source")}
-FROM benchmarks WHERE series = ANY({{{{names}}}}) AND {_BOUNDS}
+FROM benchmarks WHERE series = ANY({{{{names}}}}) AND {{limits}}
 ORDER BY session, 3 DESC, known_at
 """
 
@@ -68,13 +65,12 @@ class Facts:
 
 def read_facts(reader: ArrowReader, request: Request, table: str, names: Sequence[str]) -> pa.Table:
     """Rows of the named universes, schemes, tickers, event types or series."""
-    if table == "events":
-        statement = _EVENTS.format(about=request.about())
-    elif table == "benchmarks":
-        statement = _BENCHMARKS.format()
-    else:
+    common = {"source": request.rank(table), "limits": request.limits(table), "about": request.about()}
+    if table in _SHAPES:
         name, code, key = _SHAPES[table]
-        statement = _SPELLS.format(table=table, name=name, code=code, key=key, about=request.about())
+        statement = _SPELLS.format(table=table, name=name, code=code, key=key, **common)
+    else:
+        statement = {"events": _EVENTS, "benchmarks": _BENCHMARKS}[table].format(**common)
     return reader.table(statement, names=list(names), **request.bounds)
 
 

@@ -19,10 +19,9 @@ QUARTER_DAYS = (75, 105)
 _FUNDAMENTALS = """
 SELECT company_id, field, nullif(unit, 'USD') AS unit, {source} AS source, period_start, period_end, known_at, value
 FROM fundamentals
-WHERE field = ANY({{fields}}) AND source = ANY({{sources}}) AND load_id <= {{load_id}} AND {known}
+WHERE field = ANY({{fields}}) AND {limits}
   AND (period_end = period_start OR period_end - period_start BETWEEN {{shortest}} AND {{longest}}) AND {about}
 """
-_LOADED = "SELECT DISTINCT source FROM loads WHERE table_name = 'fundamentals' AND load_id <= {load_id}"
 
 
 @dataclass(frozen=True)
@@ -55,11 +54,9 @@ class Vintages:
 
 def read_fundamentals(reader: ArrowReader, request: Request, fields: Sequence[str]) -> pa.Table:
     """Quarters and instants of the fields."""
-    loaded = reader.table(_LOADED, load_id=request.load_id).column("source").to_pylist()
-    ours = [name for name in request.names if name in loaded]
-    source = "array_position({sources}, source) - 1" if len(ours) != 1 else f"{request.names.index(ours[0])}::smallint"
     shortest, longest = QUARTER_DAYS
-    statement = _FUNDAMENTALS.format(source=source, known=request.known, about=request.about())
+    source, limits = request.rank("fundamentals"), request.limits("fundamentals")
+    statement = _FUNDAMENTALS.format(source=source, limits=limits, about=request.about())
     return reader.table(statement, fields=list(fields), shortest=shortest, longest=longest, **request.bounds)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_array_equal
@@ -13,6 +13,7 @@ from nexus.db.vintages import known_over_time, newest_first, newest_known
 small = st.integers(-3, 3)
 
 
+@settings(deadline=None)
 @given(hnp.arrays(np.int64, hnp.array_shapes(min_dims=2, max_dims=2, max_side=40), elements=small), st.booleans())
 def test_newest_first_is_lexsort(columns: np.ndarray, huge: bool) -> None:
     columns = np.ascontiguousarray(columns)
@@ -26,6 +27,7 @@ def test_newest_first_is_lexsort(columns: np.ndarray, huge: bool) -> None:
         assert_array_equal(array[order], array[wanted])
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), max_size=30), st.lists(st.integers(-1, 10), min_size=1)
 )
