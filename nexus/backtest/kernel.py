@@ -107,6 +107,8 @@ def run_all(
                 waiting, trades, traded = _fill(
                     t, decision - 1, active, slots, prices, terms, book, out, keys, values, trades
                 )
+                if waiting == 0:
+                    active = _drop(active, slots)
             cash += received - out[BORROW] - traded - (out[COMMISSION] + out[SPREAD] + out[IMPACT])
         before = value
         value, short = _mark(active, slots, prices.close[t])
@@ -214,6 +216,18 @@ def _fill(
 
 
 @kernel
+def _drop(active: int, slots: Slots) -> int:
+    """Take what is not held out of the slots, when no order waits; returns how many are left."""
+    many = 0
+    for s in range(active):
+        c, held, mark = slots.column[s], slots.held[s], slots.mark[s]
+        slots.of[c] = many if held != 0.0 else -1
+        slots.column[many], slots.held[many], slots.mark[many] = c, held, mark
+        many += int(held != 0.0)
+    return many
+
+
+@kernel
 def _longer(keys: Ints, values: Floats, least: int) -> tuple[Ints, Floats]:
     """The same with room for more."""
     more_keys, more_values = np.empty((2 * least, 3), np.int64), np.empty((2 * least, N_TRADE))
@@ -287,12 +301,15 @@ def _decide(
 ) -> int:
     """Order what takes the holdings towards the target; returns how many orders wait."""
     limit_share = terms.max_volume_share < np.inf
+    if equity <= 0.0:
+        for s in range(active):
+            slots.order[s] = -slots.held[s]
+        return active
     slow = 1.0
-    if equity > 0.0 and terms.max_turnover < np.inf:
+    if terms.max_turnover < np.inf:
         change = 0.0
         for s in range(active):
-            now = slots.held[s] * slots.mark[s] / equity if slots.held[s] != 0.0 else 0.0
-            change += abs(target[slots.column[s]] - now)
+            change += abs(target[slots.column[s]] - slots.held[s] * slots.mark[s] / equity)
         slow = min(terms.max_turnover / (change / 2.0), 1.0) if change > 0.0 else 1.0
     waiting = 0
     for s in range(active):
@@ -300,16 +317,13 @@ def _decide(
         if limit_share or terms.impact > 0.0:
             slots.dollar_volume[s] = liquidity.dollar_volume[decision, c]
             slots.volatility[s] = liquidity.volatility[decision, c]
-        wanted = 0.0
-        if equity > 0.0:
-            now = slots.held[s] * slots.mark[s] / equity if slots.held[s] != 0.0 else 0.0
-            move = (target[c] - now) * slow
-            if limit_share:
-                dollars = slots.dollar_volume[s] if np.isfinite(slots.dollar_volume[s]) else 0.0
-                largest = terms.max_volume_share * dollars / equity
-                move = min(max(move, -largest), largest)
-            weight = now + move
-            wanted = weight * equity / slots.mark[s] if weight != 0.0 else 0.0
+        now = slots.held[s] * slots.mark[s] / equity
+        move = (target[c] - now) * slow
+        if limit_share:
+            dollars = slots.dollar_volume[s] if np.isfinite(slots.dollar_volume[s]) else 0.0
+            largest = terms.max_volume_share * dollars / equity
+            move = min(max(move, -largest), largest)
+        wanted = (now + move) * equity / slots.mark[s]
         if terms.whole:
             wanted = _whole(wanted)
         slots.order[s] = wanted - slots.held[s]

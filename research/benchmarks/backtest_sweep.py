@@ -2,8 +2,9 @@
 
     python research/benchmarks/backtest_sweep.py
 
-The variants cross weighting, quantiles, neutrality, caps and costs. Both sides start from the same inputs in memory;
-the equity of every variant must be that of its single run, bit by bit, before the ratio is printed.
+The variants cross weighting, quantiles, limits, costs and capital. Both sides start from the same arrays in memory, as
+`backtest_small` does: a single run checks its market, the sweep checks it once. The equity of every variant must be
+that of its single run, bit by bit, before the ratio is printed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from harness import interleaved, peak_rss_gib, report, seconds
 from nexus.backtest.figures import figures
 from nexus.backtest.inputs import Inputs
 from nexus.backtest.market import Events, Market
-from nexus.backtest.runs import backtest, sweep
+from nexus.backtest.runs import Sweep, backtest, sweep
 from nexus.backtest.spec import Spec
 from nexus.maths.performance import pbo
 from nexus.maths.types import Floats
@@ -28,9 +29,9 @@ AT_LEAST = 5.0
 START = np.datetime64("2015-01-01")
 
 
-def inputs(n_sessions: int, n_companies: int) -> Inputs:
+def inputs(data: dict[str, Floats]) -> Inputs:
     """The panel of `backtest_small` on invented days, each one a session."""
-    data = arrays(n_sessions, n_companies)
+    n_sessions, n_companies = data["close"].shape
     rows = decisions(n_sessions)
     return Inputs(
         sessions=START + np.arange(n_sessions),
@@ -42,7 +43,7 @@ def inputs(n_sessions: int, n_companies: int) -> Inputs:
     )
 
 
-def variants(panel: Inputs) -> list[Spec]:
+def variants(n_sessions: int) -> list[Spec]:
     """Of weighting (5) x limits (5) x half-spreads (4) x capital (2): 200."""
     books: list[dict[str, Any]] = [{"quantiles": n} for n in (3, 5, 10, 20)] + [{"kind": "signal_weighted"}]
     limits: list[dict[str, Any]] = [
@@ -52,7 +53,7 @@ def variants(panel: Inputs) -> list[Spec]:
         {"max_turnover": 0.25},
         {"max_volume_share": 0.01},
     ]
-    days = [panel.sessions[row].astype(date) for row in panel.rows]
+    days = [day.astype(date) for day in START + decisions(n_sessions)]
     common = {"signals": [{"name": "noise"}], "universe": "all", "start": days[0], "end": days[-1], "rebalance": days}
     return [
         Spec.of({**common, "portfolio": {**book, **limit}, "costs": {"half_spread_bps": spread}, "capital": capital})
@@ -60,11 +61,16 @@ def variants(panel: Inputs) -> list[Spec]:
     ]
 
 
-def singly(panel: Inputs, specs: list[Spec]) -> Floats:
+def together(data: dict[str, Floats], specs: list[Spec]) -> Sweep:
+    """All variants at once."""
+    return sweep(inputs(data), specs)
+
+
+def singly(data: dict[str, Floats], specs: list[Spec]) -> Floats:
     """Every variant for itself, from its weights to its figures; returns equity (n_sessions, n_variants)."""
     curves = []
     for spec in specs:
-        _, result = backtest(panel, spec)
+        _, result = backtest(inputs(data), spec)
         figures(result)
         curves.append(result.equity)
     equity = np.column_stack(curves)
@@ -73,17 +79,15 @@ def singly(panel: Inputs, specs: list[Spec]) -> Floats:
 
 
 def main() -> None:
-    small = inputs(120, 50)
-    some = variants(small)[:3]
-    sweep(small, some), singly(small, some)  # compiles
-    panel = inputs(2520, 500)
-    specs = variants(panel)
-    ours = sweep(panel, specs)
+    small, some = arrays(120, 50), variants(120)[:3]
+    together(small, some), singly(small, some)  # compiles
+    data, specs = arrays(2520, 500), variants(2520)
+    ours = together(data, specs)
     peak = peak_rss_gib()
-    np.testing.assert_array_equal(ours.equity, singly(panel, specs))
+    np.testing.assert_array_equal(ours.equity, singly(data, specs))
     times = interleaved(
-        lambda: seconds(lambda: sweep(panel, specs)),
-        lambda: seconds(lambda: singly(panel, specs)),
+        lambda: seconds(lambda: together(data, specs)),
+        lambda: seconds(lambda: singly(data, specs)),
         repeats=3,
         peer_repeats=2,
     )
