@@ -138,7 +138,7 @@ def _start(labels: Labels, names: Ints, there: Bools) -> int:
     """First row of a look: nobody chooses it."""
     rows = np.flatnonzero(there)
     if not len(rows):
-        return len(there)
+        return 0
     # means over [d, end] for every d at once
     tail = np.arange(len(rows), 0, -1)
     covered = np.cumsum(labels.coverage[rows][::-1])[::-1] / tail
