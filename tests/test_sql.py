@@ -12,8 +12,10 @@ import pyarrow as pa
 import pytest
 from ledger_rows import declaration, declare, look, looks, months
 from sqlalchemy import insert, text
+from trading_rows import FILLED, OPENED, RUN, recorded
 
-from nexus.db import ledger, registry, standing, views
+from nexus.db import evening, ledger, paper, registry, standing, tradable, views
+from nexus.db.backtests import Traded
 from nexus.db.engine import Database
 from nexus.db.load import SourceInfo, begin_run, ensure_source, load
 from nexus.db.questions import Answer, ask, titles
@@ -26,9 +28,10 @@ DAYS = np.arange("2019-12-01", "2021-02-01", dtype="datetime64[D]")
 
 @pytest.fixture(scope="module")
 def filled(database: Database) -> Database:
-    """Three companies with prices from two sources, a restated fact, a rejected row, and a ledger with one of each."""
+    """Three companies with prices from two sources, a restated fact, a rejected row, a ledger, trades."""
     _facts(database)
     _ledger(database)
+    _trading(database)
     return database
 
 
@@ -95,6 +98,19 @@ def _ledger(database: Database) -> None:
         registry.upsert(connection, [registry.Signal.of(verdict, "price", {}) for verdict in found])
 
 
+def _trading(database: Database) -> None:
+    with database.read() as connection:
+        chosen = {one.name: one for one in tradable.signals(connection, ["passes", "near"], exploratory=True)}
+    passes, near = (Traded(s.evaluation_id, s.name, s.factor, s.version, 1.0) for s in chosen.values())
+    number = recorded(database, passes, name="sound")
+    recorded(database, passes, near, name="what if", reason="to see")
+    with database.write() as connection:
+        account = paper.open_account(connection, "evenings", number, RUN.spec, 100.0, RUN.first_session)
+        evening.record(connection, account, OPENED)
+    with database.write() as connection:
+        evening.record(connection, account, FILLED)
+
+
 EXPECTED: dict[str, Callable[[list[dict[str, Any]]], bool]] = {
     "what_passed": lambda rows: [r["signal"] for r in rows] == ["passes", "twin", "barely", "fading"],
     "what_was_rejected": lambda rows: {r["signal"]: r["reason"] for r in rows}
@@ -120,6 +136,15 @@ EXPECTED: dict[str, Callable[[list[dict[str, Any]]], bool]] = {
     "registry_changes": lambda rows: len(rows) == 8 and {r["status_before"] for r in rows} == {None},
     "retest_due": lambda rows: {r["signal"]: r["waited_long_enough"] for r in rows}["wide"],
     "canaries": lambda rows: [(r["factor"], r["what"]) for r in rows] == [("passes", "fine")],
+    "backtests": lambda rows: [(r["label"], r["name"], r["signals"], r["reason"]) for r in rows]
+    == [("EXPLORATORY", "what if", "near, passes", "to see"), ("", "sound", "passes", None)]
+    and rows[0]["net_sharpe"] == pytest.approx(0.2649 * 252**0.5, abs=1e-3),
+    "traded_on_what": lambda rows: [(r["name"], r["signal"], (r["refused_today"] or "")[:9]) for r in rows]
+    == [("what if", "near", "candidate"), ("what if", "passes", ""), ("sound", "passes", "")],
+    "paper_accounts": lambda rows: [
+        (r["name"], r["equity"], r["evenings"], r["open_orders"], r["fills"], r["lost_signals"]) for r in rows
+    ]
+    == [("evenings", 101.0, 2, 1, 1, None)],
     "freshness": lambda rows: {r["table_name"] for r in rows if r["source"] == "first"} >= {"prices", "symbols"},
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Backtests for the gate, made without a backtester."""
+"""Backtests and evenings for the gate, made without a backtester or a trader."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from nexus.db import backtests
 from nexus.db.backtests import Backtest, Traded
 from nexus.db.curve import Curve, Trades
 from nexus.db.engine import Database
+from nexus.db.evening import Change, Evening, Fill, NewOrder
+from nexus.db.paper import Position
 from nexus.maths.stats import moments
 
 SESSIONS = np.array(["2020-01-02", "2020-01-03", "2020-01-06"], "datetime64[D]")
@@ -33,6 +35,25 @@ TRADES = Trades(
     decided=SESSIONS[:1].repeat(2), sessions=SESSIONS[1:2].repeat(2), companies=np.array([1, 2]),
     shares=np.array([11.0, -1.0]), price=np.array([10.0, 10.0]), costs=np.array([[0.05, 0.1, 0.05]] * 2),
 )  # fmt: skip
+
+
+FIRST, SECOND, THIRD = (day.item() for day in CURVE.sessions)
+
+
+def only(n: int) -> Curve:
+    """The curve of one session."""
+    return Curve(**{name: values[n : n + 1] for name, values in vars(CURVE).items()})
+
+
+OPENED = Evening(FIRST, "rebalanced", 7, "1.0", only(0), orders=[NewOrder(1, 10.0, "rebalance", 1e6, 0.02),
+                                                                   NewOrder(2, -4.0, "rebalance")])  # fmt: skip
+FILLED = Evening(
+    SECOND, "held", 8, "1.0", only(1), positions=[Position(1, 10.0, 11.0)],
+    fills=[Fill(1, 10.0, 10.5, 0.1, 0.2, 0.3)], changes=[Change(1, "filled"), Change(2, "open", -8.0)],
+    note="company 2 did not trade",
+)  # fmt: skip
+CLOSED = Evening(THIRD, "closed", 9, "1.1", only(2), changes=[Change(2, "lapsed")],
+                 orders=[NewOrder(1, -10.0, "signal good lost its approval")])  # fmt: skip
 
 
 def company(database: Database, *names: str) -> None:

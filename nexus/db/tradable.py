@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from difflib import get_close_matches
 from typing import Any
 
@@ -25,7 +25,7 @@ class Tradable:
 
     factor, version : of the evaluation; where the signal is the same as an earlier one, they may be that one's
     side : -1 where the signal is those scores upside down
-    approved : the day on which the looks that approve it to this day began; None: it does not stand
+    approved_at : when the first of the looks was made that have approved it without a break; None: it does not stand
     seen_to : the last day of returns that its latest look judged
     """
 
@@ -34,7 +34,7 @@ class Tradable:
     factor: str
     version: str
     side: int
-    approved: date | None
+    approved_at: datetime | None
     seen_to: date | None
     verdict: Verdict
 
@@ -91,21 +91,21 @@ def _refuse(fallen: Sequence[tuple[str, Verdict]]) -> None:
 
 
 def _tradable(name: str, verdict: Verdict, look: Row[Any]) -> Tradable:
-    approved = look.approved if verdict.status == "approved" else None
+    approved_at = look.approved_at if verdict.status == "approved" else None
     return Tradable(
-        name, verdict.evaluation_id, look.factor, look.version, look.side, approved, look.last_gate_date, verdict
+        name, verdict.evaluation_id, look.factor, look.version, look.side, approved_at, look.last_gate_date, verdict
     )
 
 
 _REGISTERED = text("SELECT name, declaration_no FROM signal_registry")
-# approved: when the first look of the unbroken run of approvals that ends with the evaluation was made
+# approved_at: of the first look in the unbroken run of approvals that ends with the evaluation
 _LOOKS = text(
     """
     SELECT h.declaration_no, e.factor, e.version, e.last_gate_date, own.sign * h.sign AS side,
-           (SELECT min(a.evaluated_at AT TIME ZONE 'UTC')::date FROM factor_evaluations a
+           (SELECT min(a.evaluated_at) FROM factor_evaluations a
             WHERE a.root_no = e.root_no AND a.approved AND a.look_no <= e.look_no AND NOT EXISTS (
                 SELECT FROM factor_evaluations g WHERE g.root_no = e.root_no AND NOT g.approved
-                AND g.look_no BETWEEN a.look_no AND e.look_no)) AS approved
+                AND g.look_no BETWEEN a.look_no AND e.look_no)) AS approved_at
     FROM unnest(CAST(:declaration_no AS integer[]), CAST(:evaluation_id AS bigint[]))
          wanted (declaration_no, evaluation_id)
     JOIN factor_evaluations e USING (evaluation_id)

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
-from ledger_rows import N, declaration, declare, looks, months, row, run
-from psycopg import sql
+from clients import client, wait_for_lock, waiting
+from ledger_rows import N, declaration, declare, look, looks, months, row, run
 from scipy import stats
 from sqlalchemy import insert, text
 from trading_rows import CURVE, RUN, TRADES, company, judged, recorded
 
-from nexus.db import backtests, ledger
+from nexus.db import admin, backtests, ledger
 from nexus.db.backtests import Traded
-from nexus.db.engine import Database
+from nexus.db.curve import Trades
+from nexus.db.engine import Database, Writing
+from nexus.db.ledger import Hypothesis
 from nexus.db.tables import canaries
 from nexus.errors import DatabaseError, InputError, RefusedError
 
@@ -66,16 +67,6 @@ def stranger(database: Database) -> Iterator[str]:
         connection.execute(text(f"DROP ROLE {role}"))
 
 
-@contextmanager
-def client(database: Database, role: str = "nexus_app") -> Iterator[psycopg.Connection[Any]]:
-    """A client of its own, which knows nothing of nexus; commits when its block ends."""
-    with psycopg.connect(database.dsn) as connection:
-        connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
-        connection.commit()
-        yield connection
-        connection.commit()  # not on leaving: what a commit refuses would leave the connection open
-
-
 def begin(connection: psycopg.Connection[Any], reason: str | None = None, **given: str) -> int:
     """INSERT a run, with other columns as SQL where given."""
     columns = "".join(f", {name}" for name in given)
@@ -99,6 +90,25 @@ def test_a_standing_evaluation_may_trade(database: Database, good: Traded) -> No
     assert curve.table().equals(CURVE.table()) and trades.table().equals(TRADES.table())
 
 
+def test_a_run_that_never_traded_comes_back_empty(database: Database, good: Traded) -> None:
+    with database.write() as connection:
+        number = backtests.record(connection, RUN, [good], CURVE, Trades.of([]))
+        assert backtests.trades(connection, number).costs.shape == (0, 3)
+        assert backtests.listed(connection)[0].backtest_id == number
+        assert backtests.variants(connection) >= RUN.variants
+
+
+def test_an_unknown_run_is_named(database: Database) -> None:
+    with pytest.raises(InputError, match="backtest 4711: unknown"), database.read() as connection:
+        backtests.read(connection, 4711)
+
+
+def test_downgrade_says_why_not(database: Database, good: Traded) -> None:
+    recorded(database, good)
+    with pytest.raises(DatabaseError, match="there are backtests"):
+        admin.downgrade(database, "0007")
+
+
 def test_a_refusal_says_which_signal_why_and_what_to_do(database: Database, bad: Traded) -> None:
     with pytest.raises(RefusedError) as refused:
         recorded(database, bad)
@@ -111,7 +121,7 @@ def test_a_refusal_says_which_signal_why_and_what_to_do(database: Database, bad:
 def test_a_raw_insert_is_refused_whoever_sends_it(
     database: Database, stranger: str, good: Traded, bad: Traded, role: str
 ) -> None:
-    name = {"stranger": stranger, "owner": str(database.url.username or "postgres")}.get(role, role)
+    name = stranger if role == "stranger" else role
     with client(database, name) as connection:
         trade(connection, begin(connection), good)
     with pytest.raises(psycopg.errors.IntegrityError, match="signal bad"), client(database, name) as connection:
@@ -155,7 +165,7 @@ def test_nothing_of_a_run_changes(
     database: Database, stranger: str, good: Traded, bad: Traded, role: str, statement: str
 ) -> None:
     number = recorded(database, good)
-    name = {"stranger": stranger, "owner": str(database.url.username or "postgres")}.get(role, role)
+    name = stranger if role == "stranger" else role
     with (
         pytest.raises(psycopg.Error, match=r"insert-only|permission denied|not recorded by this transaction"),
         client(database, name) as connection,
@@ -198,7 +208,7 @@ def test_a_temporary_table_of_the_same_name_opens_nothing(database: Database, ba
 
 
 def test_the_forgery_would_work_if_the_trigger_did_not_pin_its_search_path(database: Database, bad: Traded) -> None:
-    with client(database, str(database.url.username or "postgres")) as connection:
+    with client(database, "owner") as connection:
         number = begin(connection)
         connection.execute("ALTER FUNCTION check_gate() RESET search_path")
         connection.execute("SET search_path = pg_temp, public")
@@ -362,6 +372,45 @@ def test_another_isolation_level_is_refused(database: Database) -> None:
 def test_figures_hold_numbers(database: Database, good: Traded) -> None:
     with pytest.raises(InputError, match="null"):
         recorded(database, good, figures={"sharpe": float("nan")})
+
+
+def test_standing_cannot_move_between_the_check_and_the_commit(database: Database) -> None:
+    (hypothesis,) = declare(database, declaration("contested"))
+    first = look(database, hypothesis)
+    signal = Traded(first.evaluation_id, "contested", "contested", "1", 1.0)
+    with database.write() as connection:
+        backtests.record(connection, RUN, [signal], CURVE, TRADES)
+        judging = waiting(database, lambda other: _look_again(other, hypothesis))
+        wait_for_lock(database)
+    assert judging.result(timeout=10) == 2
+    with pytest.raises(RefusedError, match="superseded"):
+        recorded(database, signal)
+
+
+def test_a_run_waits_for_a_look_that_is_being_made(database: Database) -> None:
+    (hypothesis,) = declare(database, declaration("overtaken"))
+    signal = Traded(look(database, hypothesis).evaluation_id, "overtaken", "overtaken", "1", 1.0)
+    with database.write() as connection:
+        _look_again(connection, hypothesis)
+        running = waiting(database, lambda other: backtests.record(other, RUN, [signal], CURVE, TRADES))
+        wait_for_lock(database)
+    with pytest.raises(RefusedError, match="superseded"):
+        running.result(timeout=10)
+
+
+def test_two_runs_at_once_get_two_numbers(database: Database, good: Traded) -> None:
+    with database.write() as connection:
+        one = backtests.record(connection, RUN, [good], CURVE, TRADES)
+        running = waiting(database, lambda other: backtests.record(other, RUN, [good], CURVE, TRADES))
+        wait_for_lock(database)
+    assert running.result(timeout=10) == one + 1
+
+
+def _look_again(connection: Writing, hypothesis: Hypothesis) -> int | None:
+    ledger.lock(connection)
+    m = ledger.burden(ledger.looks(connection) + 1)
+    again = row(hypothesis.hypothesis_no, m, run(connection), dates=months(N + 12))
+    return ledger.append(connection, [again])[0].look_no
 
 
 def test_what_stood_at_its_look_but_not_at_todays_m_is_refused(database: Database) -> None:
