@@ -75,8 +75,7 @@ def of_borrowing(short: float, cash: float, costs: Costs) -> float:
 def capacity(net_sharpe: Callable[[float], float], smallest: float) -> float:
     """Capital at which the net Sharpe ratio is half of what it is at the smallest capital.
 
-    net_sharpe : of a run with that capital, in fractional shares and without a limit on the share of volume, which
-        would leave the money idle instead of showing what it costs to place
+    net_sharpe : of a run with that capital
     smallest : capital so small that it moves no price
     Returns NaN where there is no positive Sharpe ratio to halve, inf where nothing halves it.
     """

@@ -21,10 +21,12 @@ class Plan:
     """Target weights (n_decisions, n_companies), decided at the closes of ascending rows of the market.
 
     0 is not held: whoever leaves the universe has weight 0 at the next decision.
+    stop : row after the run's last session; None: the market's end
     """
 
     rows: Ints
     weights: Floats
+    stop: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", np.asarray(self.rows, np.int64))
@@ -103,13 +105,13 @@ def returns_of(equity: Floats) -> Floats:
 
 
 def run(market: Market, plan: Plan, rules: Rules, capital: float, *, liquidity: Liquidity | None = None) -> Result:
-    """Trade a plan: known at the close, filled at the next open, to the end of the market.
+    """Trade a plan: known at the close, filled at the next open, until the plan stops.
 
     liquidity : of the decisions, as `known_liquidity`, which is asked where it is needed and not given
     """
     liquidity = check(market, plan, rules, capital, liquidity)
     book = k.Book(
-        series=np.empty((market.n_sessions - plan.rows[0], k.N_SERIES)),
+        series=_series(market, plan),
         positions=np.zeros(plan.weights.shape),
         flow=np.zeros(market.n_companies),
         spent=np.zeros(market.n_companies),
@@ -142,12 +144,17 @@ def run(market: Market, plan: Plan, rules: Rules, capital: float, *, liquidity: 
 
 
 def equity_only(market: Market, plan: Plan, rules: Rules, capital: float, liquidity: Liquidity) -> Floats:
-    """The equity of `run`, (n_sessions - rows[0],), of arguments that `check` has passed."""
+    """The equity of `run`, of arguments that `check` has passed."""
     nothing = np.zeros((0, 0))
-    series = np.empty((market.n_sessions - plan.rows[0], k.N_SERIES))
+    series = _series(market, plan)
     flow = np.zeros(market.n_companies)
     _compiled(market, plan, rules, capital, liquidity, k.Book(series, nothing, flow, flow, full=False))
     return series[:, k.EQUITY]
+
+
+def _series(market: Market, plan: Plan) -> Floats:
+    stop = market.n_sessions if plan.stop is None else plan.stop
+    return np.empty((stop - plan.rows[0], k.N_SERIES))
 
 
 def _compiled(
@@ -174,8 +181,12 @@ def check(market: Market, plan: Plan, rules: Rules, capital: float, liquidity: L
         raise InputError(f"backtest: capital {capital}; give a positive amount")
     if plan.weights.shape[1] != market.n_companies:
         raise InputError(f"backtest: weights of {plan.weights.shape[1]} companies, market of {market.n_companies}")
-    if plan.rows[0] < 0 or plan.rows[-1] >= market.n_sessions:
-        raise InputError(f"backtest: decisions in rows {plan.rows[0]} to {plan.rows[-1]} of {market.n_sessions}")
+    stop = market.n_sessions if plan.stop is None else plan.stop
+    if plan.rows[0] < 0 or plan.rows[-1] >= stop or stop > market.n_sessions:
+        raise InputError(
+            f"backtest: decisions in rows {plan.rows[0]} to {plan.rows[-1]} and a stop at {stop} of "
+            f"{market.n_sessions} sessions; decide before the stop, and stop within the market"
+        )
     wanted = plan.weights != 0
     never = wanted & ~np.maximum.accumulate(_bars(market, plan.rows), axis=0)
     if never.any():

@@ -67,6 +67,10 @@ class Inputs:
             raise InputError(f"backtest: no scores were read for {day}; read the scores of every day of the rebalance")
         return places
 
+    def stop(self, spec: Spec) -> int:
+        """Row after the spec's last session."""
+        return int(np.searchsorted(self.sessions, np.datetime64(spec.end), "right"))
+
     def day(self, decision: int) -> np.datetime64:
         """Of one of the possible decisions."""
         return np.datetime64(self.sessions[self.rows[decision]], "D")

@@ -1,7 +1,8 @@
 """The whole run of `account.step` and `account.rebalance` as one compiled loop.
 
 It touches only the columns that are held or ordered: they are gathered into slots at each decision, in order of column.
-The tests hold it equal to the plain path, trade by trade.
+The tests hold it equal to the plain path, trade by trade. numba keeps what it compiled until this file changes: touch
+it after changing a constant that it imports.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Slots(NamedTuple):
 class Book(NamedTuple):
     """Where the run is written.
 
-    series : (n_sessions - first row, 10)
+    series : (n_sessions, 10), from the first decision on
     positions : (n_decisions, n_companies), zero before: shares at the close of the session after each decision
     flow, spent : (n_companies,), zero before: cash each position brought less what it took, with the value of what is
         left at the end; costs of its trades
@@ -81,20 +82,19 @@ class Book(NamedTuple):
 def run_all(
     prices: Prices, events: Events, rows: Ints, targets: Floats, liquidity: Liquidity, terms: Terms, book: Book
 ) -> tuple[Ints, Floats]:
-    """Run from the close of the first decision to the last row.
+    """Run from the close of the first decision for as long as the series.
 
     liquidity : (n_decisions, n_companies) each; read where there is an impact or a limit on the share of volume
     Returns the trades, integers (n, 3) and numbers (n, 5); none where the book is not full.
     """
-    n_sessions, n_companies = prices.close.shape
-    slots, spare = _slots(n_companies), _slots(n_companies)
+    slots, spare = _slots(prices.close.shape[1]), _slots(prices.close.shape[1])
     room = 2 * np.count_nonzero(targets) if book.full else 0  # most often enough: each is bought and sold
     keys, values = np.empty((room, 3), np.int64), np.empty((room, N_TRADE))
     active = waiting = trades = decision = 0
     first = rows[0]
     event = np.searchsorted(events.row, first + 1)
     cash, value, short = terms.capital, 0.0, 0.0
-    for t in range(first, n_sessions):
+    for t in range(first, first + len(book.series)):
         out = book.series[t - first]
         out[:] = 0.0
         received = traded = 0.0

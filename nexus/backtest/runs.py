@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,13 +23,15 @@ from nexus.maths.performance import pbo, sharpe
 from nexus.maths.types import Floats, Ints
 
 SMALL_CAPITAL = 1e3
+"""An account that moves no price."""
 
 
 @dataclass(frozen=True)
 class Sweep:
     """Variants of a spec on the same sessions.
 
-    equity : (n_sessions, n_variants), from the earliest first decision on; a variant is in cash before its own
+    equity : (n_sessions, n_variants), from the earliest first decision to the latest end; a variant is in cash before
+        its own first and after its own end
     sharpe : (n_variants,), net, a year; NaN without variance
     pbo : probability of backtest overfitting over all variants, `performance.pbo` on their returns
     """
@@ -54,13 +56,14 @@ def sweep(inputs: Inputs, specs: Sequence[Spec], threads: int | None = None) -> 
         raise InputError(f"sweep: {len(specs)} variants; give 2 or more")
     shared = _Shared(inputs)
     jobs = [shared.job(spec) for spec in specs]
-    first = min(int(job[0].rows[0]) for job in jobs)
+    first = min(int(made.rows[0]) for made, _, _ in jobs)
+    length = max(inputs.stop(spec) for spec in specs) - first
 
     def equity(number: int) -> Floats:
         made, rules, liquidity = jobs[number]
-        capital = specs[number].capital
-        curve = engine.equity_only(inputs.market, made, rules, capital, liquidity)
-        return np.concatenate([np.full(made.rows[0] - first, capital), curve])
+        curve = engine.equity_only(inputs.market, made, rules, specs[number].capital, liquidity)
+        before = int(made.rows[0]) - first
+        return np.pad(curve, (before, length - before - len(curve)), mode="edge")
 
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
         curves = np.column_stack(list(pool.map(equity, range(len(specs)))))
@@ -69,8 +72,12 @@ def sweep(inputs: Inputs, specs: Sequence[Spec], threads: int | None = None) -> 
     return Sweep(curves, found, pbo(returns))
 
 
-def capacity(inputs: Inputs, spec: Spec, made: Plan) -> float:
-    """Capital at which the net Sharpe ratio of a plan is half that of a small account; see `costs.capacity`."""
+def net_sharpes(inputs: Inputs, spec: Spec, made: Plan) -> Callable[[float], float]:
+    """Net Sharpe ratio a year of a plan by its capital.
+
+    In fractional shares, and without a limit on the share of volume: money would lie idle, instead of showing what it
+    costs to place.
+    """
     rules = replace(spec.rules, whole=False, max_volume_share=np.inf)
     liquidity = engine.check(inputs.market, made, rules, SMALL_CAPITAL, None)
 
@@ -78,7 +85,12 @@ def capacity(inputs: Inputs, spec: Spec, made: Plan) -> float:
         equity = engine.equity_only(inputs.market, made, rules, capital, liquidity)
         return sharpe(returns_of(equity), SESSIONS_A_YEAR)
 
-    return costs.capacity(net_sharpe, SMALL_CAPITAL)
+    return net_sharpe
+
+
+def capacity(inputs: Inputs, spec: Spec, made: Plan) -> float:
+    """Capital at which the net Sharpe ratio of a plan is half that of a small account; see `costs.capacity`."""
+    return costs.capacity(net_sharpes(inputs, spec, made), SMALL_CAPITAL)
 
 
 class _Shared:
@@ -113,7 +125,7 @@ class _Shared:
             if of_scores not in self._scores:
                 self._scores[of_scores] = composite(self._inputs, spec, chosen)
             weights = book(self._inputs, weighing, self._scores[of_scores], chosen)
-            self._plans[of_plan] = Plan(self._inputs.rows[chosen], weights)
+            self._plans[of_plan] = Plan(self._inputs.rows[chosen], weights, self._inputs.stop(spec))
         return self._plans[of_plan]
 
     def _of_decisions(self, chosen: Ints) -> Liquidity:

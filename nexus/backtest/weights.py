@@ -24,7 +24,8 @@ IC = 0.03
 def plan(inputs: Inputs, spec: Spec) -> Plan:
     """Target weights of every decision of a spec, limits on turnover and volume left to the engine."""
     chosen = inputs.chosen(spec)
-    return Plan(inputs.rows[chosen], book(inputs, spec.portfolio, composite(inputs, spec, chosen), chosen))
+    weights = book(inputs, spec.portfolio, composite(inputs, spec, chosen), chosen)
+    return Plan(inputs.rows[chosen], weights, inputs.stop(spec))
 
 
 def composite(inputs: Inputs, spec: Spec, chosen: Ints) -> Floats:

@@ -26,6 +26,7 @@ VARIANTS = [
     {"signals": [{"name": "b"}], "shares": "whole"},
     {"costs": {"impact": 0.0}},
     {"start": date(2018, 6, 1)},
+    {"end": date(2019, 6, 14)},
 ]
 
 
@@ -41,14 +42,24 @@ def inputs() -> Inputs:
 def test_a_sweep_is_its_single_runs(inputs: Inputs) -> None:
     specs = [spec(**variant) for variant in VARIANTS]
     found = sweep(inputs, specs)
+    first = min(backtest(inputs, each)[1].first for each in specs)
     for number, each in enumerate(specs):
         result = backtest(inputs, each)[1]
-        own = found.equity[len(found.equity) - len(result.equity) :, number]
-        np.testing.assert_array_equal(own, result.equity)
-        assert (found.equity[: -len(own), number] == each.capital).all()
+        start = result.first - first
+        stop = start + len(result.equity)
+        np.testing.assert_array_equal(found.equity[start:stop, number], result.equity)
+        assert (found.equity[:start, number] == each.capital).all()
+        assert (found.equity[stop:, number] == result.equity[-1]).all()
     returns = found.equity[1:] / found.equity[:-1] - 1
     assert found.pbo == pbo(returns)
     np.testing.assert_allclose(found.sharpe, [sharpe(series, SESSIONS_A_YEAR) for series in returns.T], rtol=1e-9)
+
+
+def test_a_run_ends_with_its_spec(inputs: Inputs) -> None:
+    ended = backtest(inputs, spec(end=date(2019, 6, 14)))[1]
+    on = backtest(inputs, spec())[1]
+    assert inputs.sessions[ended.first + len(ended.equity) - 1] == np.datetime64("2019-06-14")
+    np.testing.assert_array_equal(ended.equity, on.equity[: len(ended.equity)])
 
 
 def test_one_variant_is_no_sweep(inputs: Inputs) -> None:
@@ -74,7 +85,7 @@ def test_capacity_halves_the_net_sharpe(inputs: Inputs) -> None:
         (-1.0, [1], [[0.1]], "capital -1.0"),
         (np.nan, [1], [[0.1]], "capital nan"),
         (1.0, [1], [[0.1, 0.1]], "weights of 2 companies, market of 40"),
-        (1.0, [99999], [[0.1] * 40], "decisions in rows 99999"),
+        (1.0, [99999], [[0.1] * 40], "decisions in rows 99999 to 99999 and a stop at 560 of 560"),
     ],
 )
 def test_what_cannot_be_run_is_refused(
