@@ -9,6 +9,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from psycopg.errors import ObjectInUse
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
@@ -125,25 +126,37 @@ def clone(database: Database, name: str) -> Database:
         When another session is connected: close it and try again.
     """
     database.dispose()
-    _scheduler(database, "stop")
     try:
-        with database.sibling("postgres").autocommit() as connection:
-            connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{database.url.database}"'))
-    except DBAPIError as error:
-        raise DatabaseError(
-            f"clone of {database.url.database}: {str(error.orig).strip()}; close other sessions and try again"
-        ) from error
+        # a scheduler that was just being started when it was told to stop is there once more
+        for patience in range(2 if _scheduler(database, "stop") else 0, -1, -1):
+            try:
+                with database.sibling("postgres").autocommit() as connection:
+                    connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{database.url.database}"'))
+                break
+            except DBAPIError as error:
+                if patience and isinstance(error.orig, ObjectInUse):
+                    _scheduler(database, "stop")
+                    continue
+                said = str(error.orig).strip()
+                raise DatabaseError(
+                    f"clone of {database.url.database}: {said}; close other sessions and try again"
+                ) from error
     finally:
         _scheduler(database, "start")
     return database.sibling(name)
 
 
-def _scheduler(database: Database, verb: str) -> None:
-    """Stop or start TimescaleDB's scheduler: it sits in each database with the extension and would hold up a clone."""
+def _scheduler(database: Database, verb: str) -> bool:
+    """Stop or start TimescaleDB's scheduler: it sits in each database with the extension and would hold up a clone.
+
+    Returns whether there is one that we may stop and start.
+    """
     with database.autocommit() as connection:
         superuser = connection.scalar(text("SELECT rolsuper FROM pg_roles WHERE rolname = current_user"))
-        if superuser and capabilities.detect(connection).timescaledb:
+        there = bool(superuser and capabilities.detect(connection).timescaledb)
+        if there:
             connection.execute(text(f"SELECT _timescaledb_functions.{verb}_background_workers()"))
+    return there
 
 
 def _config(connection: Connection | None) -> Config:
