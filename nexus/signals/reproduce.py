@@ -18,8 +18,9 @@ from nexus.signals.ground import Choice
 from nexus.signals.judge import Judged
 from nexus.signals.power import power
 from nexus.signals.scores import Scorable
+from nexus.signals.software import code_hash, libraries
 from nexus.signals.survey import ground, open_panel
-from nexus.signals.sweep import MODULE, code_hash, libraries, trial
+from nexus.signals.sweep import MODULE, trial
 from nexus.signals.trial import Trial
 
 OF_THE_SWEEP = "sweep"

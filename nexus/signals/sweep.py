@@ -4,32 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from hashlib import sha256
-from importlib.metadata import version
-from pathlib import Path
-from platform import python_version
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
 
-import nexus
 from nexus.db.engine import Database
 from nexus.db.ledger import Declaration
 from nexus.db.runs import Run
-from nexus.maths import hlz
 from nexus.maths.types import Floats
 from nexus.settings import settings
+from nexus.signals.family import with_family
 from nexus.signals.ground import Ground
-from nexus.signals.judge import Judged, judge
+from nexus.signals.judge import judge
 from nexus.signals.labels import ENTRY_LAG
 from nexus.signals.record import Circumstances, record
 from nexus.signals.sketch import sketch, values_hash
+from nexus.signals.software import code_hash, libraries
 from nexus.signals.trial import Judgement, Trial
 
 MODULE = "signals.evaluate"
 VERSION = "1"
-SEED = 20_261_120
 Progress = Callable[[Iterable["Scored"]], Iterable["Scored"]]
 T = TypeVar("T")
 U = TypeVar("U")
@@ -101,75 +96,6 @@ def trial(scored: Scored, ground: Ground, horizons: Sequence[int]) -> Trial:
         declarations, tuple(judged), scored.tier, sketch(members, labels.dates, labels.companies),
         values_hash(members, labels.dates, labels.companies),
     )  # fmt: skip
-
-
-def with_family(trials: Sequence[Trial]) -> list[Trial]:
-    """Add what is reported beside the gate for a sweep: Holm, BHY, Romano-Wolf, the effective number of trials."""
-    if len(trials) < 2:
-        return list(trials)
-    notes: dict[tuple[int, int], dict[str, Any]] = {}
-    for place in range(len(trials[0].judged)):
-        for row, note in _family([trial.judged[place] for trial in trials]).items():
-            notes[row, place] = note
-    return [
-        replace(
-            trial,
-            judged=tuple(
-                replace(judged, details={**judged.details, "sweep": notes.get((row, place))})
-                for place, judged in enumerate(trial.judged)
-            ),
-        )
-        for row, trial in enumerate(trials)
-    ]
-
-
-def _family(judged: Sequence[Judged]) -> dict[int, dict[str, Any]]:
-    """Notes on those of one horizon that have a p-value, by row."""
-    rows = [row for row, one in enumerate(judged) if one.gate_p is not None]
-    if len(rows) < 2:
-        return {}
-    p = np.array([judged[row].gate_p for row in rows], np.float64)
-    holm, bhy = hlz.adjusted(p, "holm"), hlz.adjusted(p, "bhy")
-    series = _common([judged[row] for row in rows])
-    varied = series is not None and bool((np.ptp(series, axis=0) > 0).all())
-    together = hlz.family_p(series, seed=SEED, draws=999) if series is not None and varied else None
-    effective = hlz.effective_trials(series) if series is not None and varied else None
-    return {
-        row: {
-            "trials": len(rows),
-            "p_holm": float(holm[i]),
-            "p_bhy": float(bhy[i]),
-            "p_family": None if together is None else float(together[i]),
-            "m_eff": effective,
-        }
-        for i, row in enumerate(rows)
-    }
-
-
-def _common(judged: Sequence[Judged]) -> Floats | None:
-    """Gate series on the dates that all have, (n_dates, n_series); None with fewer than 24."""
-    dates = judged[0].gate_dates
-    if all(len(one.gate_dates) == len(dates) and (one.gate_dates == dates).all() for one in judged):
-        columns = [one.gate_ic for one in judged]
-    else:
-        for one in judged:
-            dates = np.intersect1d(dates, one.gate_dates, assume_unique=True)
-        columns = [one.gate_ic[np.isin(one.gate_dates, dates)] for one in judged]
-    return np.column_stack(columns) if len(dates) >= 24 else None
-
-
-def code_hash() -> str:
-    """Digest of the code that judges: the mathematics and this package's own files."""
-    root = Path(nexus.__file__).parent
-    digest = sha256()
-    for path in sorted([*(root / "maths").glob("*.py"), *(root / "signals").glob("*.py")]):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def libraries() -> dict[str, str]:
-    """Versions of what the figures are computed with."""
-    return {"python": python_version()} | {name: version(name) for name in ("numpy", "scipy", "numba")}
 
 
 def _in_threads(work: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
