@@ -103,7 +103,7 @@ def judge(
     told = order if raw is None else Ordered.of(np.where(np.isfinite(usable), raw, np.nan))
     names, distinct, commonest = told.counts.astype(np.int64), told.distinct(), told.commonest()
     enough = (names >= LEAST_NAMES) & (distinct >= LEAST_NAMES)
-    claimed = np.isfinite(scores).any(axis=1)
+    claimed = (labels.members & np.isfinite(scores)).any(axis=1)
     order = order.only(enough)
     centred = order.centred_ranks()
     ics = [order.rank_ic(labels.forward_order[horizon]) for horizon in horizons]
