@@ -17,7 +17,8 @@ from nexus.maths.types import Floats
 Metric = Literal["sharpe", "mean"]
 
 EULER = float(np.euler_gamma)
-CELLS = 1 << 22
+CELLS = 1 << 15
+"""Of the splits x variants that `pbo` takes at once: what stays in the cache, and too little for BLAS to share out."""
 """Numbers of splits x variants that `pbo` holds at once."""
 
 
