@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+from numba import njit
 from numpy.typing import NDArray
 
 from nexus.db.request import Ints, Market
 from nexus.db.snapshot import Arrays, values
 
 Floats = NDArray[np.float64]
+COMPANY, DAY = 16, 0xFFFF
+"""Bits that `place` is shifted by for the company, and its bits for the day: 179 years."""
 _COLUMNS = ("late_row", "late_column", "late_known_at", "first_row")
 
 
@@ -58,47 +61,44 @@ class Bars:
 def scatter(table: pa.Table, market: Market, companies: Ints, fields: Sequence[str]) -> Arrays:
     """Spread the price rows of one source over (sessions, companies); flat arrays by name, for `Bars.from_arrays`.
 
-    table : company_id, session, known_at and `fields`; rows on days that are no sessions are left out
+    table : `place` (company_id x 2^16 + days since the first session), known_at and `fields`, in any order; rows on
+        days that are no sessions are left out
     """
-    n_sessions, n_companies = len(market.days), len(companies)
-    row = _places(market.days.view(np.int64), values(table, "session").view(np.int64))
-    column = _places(companies, values(table, "company_id"))
-    if (row < 0).any():
-        table, column, row = table.filter(pa.array(row >= 0)), column[row >= 0], row[row >= 0]
-    known_at = values(table, "known_at")
-    prompt = known_at <= market.closes[row]
-    late = np.flatnonzero(~prompt)
-    late = late[np.lexsort((known_at[late], row[late]))]
-    cell, chosen = _newest(row * n_companies + column, known_at, prompt, n_sessions * n_companies)
-    first_row = np.full(n_companies, n_sessions, dtype=np.int64)
-    np.minimum.at(first_row, column, row)
-    arrays: Arrays = dict(zip(_COLUMNS, (row[late], column[late], known_at[late], first_row), strict=True))
+    place, known_at = values(table, "place"), values(table, "known_at")
+    row_of_day, column_of_company = _inverse((market.days - market.days[0]).astype(np.int64)), _inverse(companies)
+    newest, is_late, first_row = choose(place, known_at, row_of_day, column_of_company, market.closes, len(companies))
+    row, column = row_of_day[place[is_late] & DAY], column_of_company[place[is_late] >> COMPANY]
+    order = np.lexsort((known_at[is_late], row))
+    arrays: Arrays = dict(zip(_COLUMNS, (row[order], column[order], known_at[is_late][order], first_row), strict=True))
     for field in fields:
-        value = values(table, field)
-        base = arrays[f"base {field}"] = np.full(n_sessions * n_companies, np.nan)
-        base[cell] = value if chosen is None else value[chosen]
-        arrays[f"late {field}"] = value[late]
+        value = np.append(values(table, field), np.nan)  # the last one is what -1 takes
+        arrays[f"base {field}"], arrays[f"late {field}"] = value[newest], value[:-1][is_late][order]
     return arrays
 
 
-def _newest(cell: Ints, known_at: Ints, prompt: NDArray[np.bool_], size: int) -> tuple[Ints, Ints | None]:
-    """Cells to write, and which rows to write there (None: all), so that the newest prompt vintage is written last."""
-    chosen = None if prompt.all() else np.flatnonzero(prompt)
-    cells = cell if chosen is None else cell[chosen]
-    filled = np.zeros(size, dtype=bool)
-    filled[cells] = True
-    if np.count_nonzero(filled) == len(cells):
-        return cells, chosen
-    order = np.flatnonzero(prompt)[np.argsort(known_at[prompt], kind="stable")]
-    return cell[order], order
+@njit(cache=True)
+def choose(
+    place: Ints, known_at: Ints, row_of_day: Ints, column_of_company: Ints, closes: Ints, n_companies: int
+) -> tuple[Ints, NDArray[np.bool_], Ints]:
+    """Of each cell the row of the newest vintage by its own close, -1 none; which rows came later; `first_row`."""
+    newest = np.full(len(closes) * n_companies, -1)
+    is_late = np.zeros(len(place), np.bool_)
+    first_row = np.full(n_companies, len(closes))
+    for i in range(len(place)):
+        row, column = row_of_day[place[i] & DAY], column_of_company[place[i] >> COMPANY]
+        if row < 0:
+            continue
+        first_row[column] = min(first_row[column], row)
+        cell = row * n_companies + column
+        if known_at[i] > closes[row]:
+            is_late[i] = True
+        elif newest[cell] < 0 or known_at[newest[cell]] < known_at[i]:
+            newest[cell] = i
+    return newest, is_late, first_row
 
 
-def _places(sorted_keys: Ints, wanted: Ints) -> Ints:
-    """Place of each wanted key among few, close, sorted ones; -1 when it is not there."""
-    if not len(wanted) or not len(sorted_keys):
-        return np.full(len(wanted), -1, dtype=np.int64)
-    low = min(int(wanted.min()), int(sorted_keys[0]))
-    table = np.full(max(int(wanted.max()), int(sorted_keys[-1])) - low + 1, -1, dtype=np.int64)
-    table[sorted_keys - low] = np.arange(len(sorted_keys))
-    places: Ints = table[wanted - low]
+def _inverse(keys: Ints) -> Ints:
+    """Place of each number among ascending small keys; -1 when it is not there."""
+    places = np.full(int(keys.max(initial=0)) + 1, -1)
+    places[keys] = np.arange(len(keys))
     return places

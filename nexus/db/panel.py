@@ -51,16 +51,21 @@ class Observations:
         InputError
             When `day` is no session of the panel.
         """
+        row = self.row(day)
+        memo = self._memos.setdefault(row, {})
+        if len(self._memos) > _MEMOS:
+            self._memos.popitem(last=False)
+        return View(self._data, row, self.inputs, memo)
+
+    def row(self, day: Any) -> int:
+        """Place of a session in the calendar; InputError where it is none."""
         wanted = np.datetime64(day, "D")
         row = int(self._data.market.rows_of(np.array([wanted]))[0])
         if row < 0:
             raise InputError(
                 f"{wanted} is no session of the panel, {self.sessions[0]} to {self.sessions[-1]}; take a day of it"
             )
-        memo = self._memos.setdefault(row, {})
-        if len(self._memos) > _MEMOS:
-            self._memos.popitem(last=False)
-        return View(self._data, row, self.inputs, memo)
+        return row
 
 
 class Panel:
@@ -165,6 +170,17 @@ class Panel:
         """What happened later: labels, never scores."""
         self.inputs.require("prices", "close")
         return Ahead(self._data)
+
+    def ahead_as_of(self, day: Any) -> Ahead:
+        """The same as it could be told at the close of session `day`, where it ends: to judge again as one would then.
+
+        Raises
+        ------
+        InputError
+            When `day` is no session of the panel.
+        """
+        self.inputs.require("prices", "close")
+        return Ahead(self._data, self._observations.row(day))
 
 
 __all__ = ["Ahead", "Observations", "Panel", "View", "check_inputs"]

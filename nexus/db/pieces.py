@@ -84,7 +84,7 @@ class Reading:
         if table != "prices":
             return to_arrays(rows)
         if request.companies is None:
-            axis = distinct(self.companies(), *(values(part.table, "company_id") for part in rows))
+            axis = distinct(self.companies(), *(part.priced() for part in rows))
         else:
             axis = np.array(request.companies, dtype=np.int64)
         return scatter_prices(rows, request, axis, price_fields(self.inputs))
