@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from ledger_rows import declaration, declare, look, looks, months
 from sqlalchemy import insert, text
-from trading_rows import FILLED, OPENED, RUN, recorded
+from trading_rows import FILLED, OPENED, RUN, recorded, spec
 
 from nexus.db import evening, ledger, paper, registry, standing, tradable, views
 from nexus.db.backtests import Traded
@@ -105,7 +105,7 @@ def _trading(database: Database) -> None:
     number = recorded(database, passes, name="sound")
     recorded(database, passes, near, name="what if", reason="to see")
     with database.write() as connection:
-        account = paper.open_account(connection, "evenings", number, RUN.spec, 100.0, RUN.first_session)
+        account = paper.open_account(connection, "evenings", number, spec("passes"), 100.0, RUN.first_session)
         evening.record(connection, account, OPENED)
     with database.write() as connection:
         evening.record(connection, account, FILLED)

@@ -19,11 +19,19 @@ from nexus.db.paper import Position
 from nexus.maths.stats import moments
 
 SESSIONS = np.array(["2020-01-02", "2020-01-03", "2020-01-06"], "datetime64[D]")
+
+
+def spec(*names: str) -> dict[str, Any]:
+    """A spec of signals with these names."""
+    signals = [{"name": name, "weight": 1.0} for name in names]
+    return {"signals": signals, "start": "2020-01-01", "end": "2020-02-01", "capital": 100.0}
+
+
 RUN = Backtest(
-    name="run", spec={"signals": [{"name": "s", "weight": 1.0}], "start": "2020-01-01", "end": "2020-02-01"},
-    spec_hash="hash", code_version="0", code_hash="code", load_id=1, as_of=datetime(2026, 1, 1, tzinfo=UTC),
-    fingerprint="data", universe="TEST", first_session=date(2020, 1, 2), last_session=date(2020, 1, 6), mode="fixed",
-    reason=None, selection_cut=None, variants=3, net=moments(np.array([0.01, -0.02, 0.03])), figures={"sharpe": 1.5},
+    name="run", spec=spec("good"), spec_hash="hash", code_version="0", code_hash="code", load_id=1,
+    as_of=datetime(2026, 1, 1, tzinfo=UTC), fingerprint="data", universe="TEST", first_session=date(2020, 1, 2),
+    last_session=date(2020, 1, 6), mode="fixed", reason=None, selection_cut=None, variants=3,
+    net=moments(np.array([0.01, -0.02, 0.03])), figures={"sharpe": 1.5},
 )  # fmt: skip
 CURVE = Curve(
     sessions=SESSIONS, equity=np.array([100.0, 101.0, 99.0]), cash=np.array([100.0, 1.0, 1.0]),
@@ -72,6 +80,11 @@ def judged(database: Database, name: str, **changes: Any) -> Traded:
 
 
 def recorded(database: Database, *signals: Traded, **changes: Any) -> int:
-    """A run on these signals."""
+    """Record a run on these signals."""
     with database.write() as connection:
-        return backtests.record(connection, replace(RUN, **changes), signals, CURVE, TRADES)
+        return backtests.record(connection, of(*signals, **changes), signals, CURVE, TRADES)
+
+
+def of(*signals: Traded, **changes: Any) -> Backtest:
+    """A run whose spec names these signals."""
+    return replace(RUN, **({"spec": spec(*(signal.signal for signal in signals))} | changes))

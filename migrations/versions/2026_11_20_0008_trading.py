@@ -334,15 +334,23 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- at the commit: whoever trades on nothing has not passed anything
+-- at the commit: a run trades on something, and what the gate has checked is what its spec names;
+-- of a spec whose signals trade only while they stood, those that never did may be missing
 CREATE FUNCTION require_signals() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp
 AS $$
+DECLARE
+    named jsonb := jsonb_path_query_array(NEW.spec, '$.signals[*].name');
+    checked jsonb := (SELECT jsonb_agg(signal ORDER BY signal) FROM backtest_signals WHERE backtest_id = NEW.backtest_id);
 BEGIN
-    IF NOT EXISTS (SELECT FROM backtest_signals WHERE backtest_id = NEW.backtest_id) THEN
+    IF checked IS NULL THEN
         RAISE EXCEPTION 'backtest % has no signals', NEW.name
             USING ERRCODE = 'integrity_constraint_violation',
                   HINT = 'Say in backtest_signals what it trades on, so that the gate can check it.';
+    ELSIF NOT (checked <@ named AND (NEW.mode = 'as_approved' OR named <@ checked)) THEN
+        RAISE EXCEPTION 'backtest %: its spec names %, the gate has checked %', NEW.name, named, checked
+            USING ERRCODE = 'integrity_constraint_violation',
+                  HINT = 'Put every signal of the spec into backtest_signals under its name there, and no other.';
     END IF;
     RETURN NULL;
 END $$;

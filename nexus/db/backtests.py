@@ -85,7 +85,8 @@ def record(connection: Writing, backtest: Backtest, signals: Sequence[Traded], c
     Raises
     ------
     RefusedError
-        When a signal of a run that is not exploratory does not stand: which, its verdict, and what to do.
+        When a signal of a run that is not exploratory does not stand: which, its verdict, and what to do. When the
+        signals are not those that the spec names.
     """
     if not signals:
         raise InputError(f"backtest {backtest.name}: it has no signals; name what it trades on")
@@ -94,6 +95,9 @@ def record(connection: Writing, backtest: Backtest, signals: Sequence[Traded], c
         connection.execute(_SIGNAL, [{"backtest_id": number, **vars(signal)} for signal in signals])
     copy(connection, "backtest_equity", _numbered(number, curve.table()))
     copy(connection, "backtest_trades", _numbered(number, trades.table(), "trade_no"))
+    with refusals():  # now, not at the commit
+        connection.execute(text("SET CONSTRAINTS require_signals IMMEDIATE"))
+        connection.execute(text("SET CONSTRAINTS require_signals DEFERRED"))
     return number
 
 

@@ -13,7 +13,7 @@ from clients import client, wait_for_lock, waiting
 from ledger_rows import N, declaration, declare, look, looks, months, row, run
 from scipy import stats
 from sqlalchemy import insert, text
-from trading_rows import CURVE, RUN, TRADES, company, judged, recorded
+from trading_rows import CURVE, RUN, TRADES, company, judged, of, recorded, spec
 
 from nexus.db import admin, backtests, ledger
 from nexus.db.backtests import Traded
@@ -26,7 +26,8 @@ from nexus.errors import DatabaseError, InputError, RefusedError
 INSERT = """
 INSERT INTO backtests (name, spec, spec_hash, code_version, code_hash, load_id, as_of, fingerprint, universe,
     first_session, last_session, mode, exploratory, reason, net_n, figures {columns})
-VALUES ('raw', '{{}}', 'h', '0', 'c', 1, now(), 'f', 'TEST', '2020-01-02', '2020-01-06', 'fixed', %s, %s, 0, '{{}}'
+VALUES ('raw', '{{"signals": [{{"name": "good"}}]}}',
+    'h', '0', 'c', 1, now(), 'f', 'TEST', '2020-01-02', '2020-01-06', 'fixed', %s, %s, 0, '{{}}'
     {values})
 RETURNING backtest_id
 """
@@ -291,6 +292,24 @@ def test_a_run_without_signals_does_not_commit(database: Database, reason: str |
         recorded(database)
 
 
+@pytest.mark.parametrize("mode", ["fixed", "as_approved"])
+def test_the_gate_checks_what_the_spec_names(database: Database, good: Traded, mode: str) -> None:
+    with pytest.raises(RefusedError, match=r"its spec names \[.other.\], the gate has checked \[.good.\]"):
+        recorded(database, good, spec=spec("other"), mode=mode)
+    both = {"spec": spec("bad", "good"), "mode": mode}
+    if mode == "as_approved":
+        recorded(database, good, **both)
+    else:
+        with pytest.raises(RefusedError, match=r"its spec names \[.bad., .good.\]"):
+            recorded(database, good, **both)
+
+
+def test_two_runs_in_one_transaction(database: Database, good: Traded) -> None:
+    with database.write() as connection:
+        one, two = (backtests.record(connection, RUN, [good], CURVE, TRADES) for _ in range(2))
+    assert two == one + 1
+
+
 def test_an_exploratory_run_trades_on_anything_and_says_so(database: Database, bad: Traded) -> None:
     number = recorded(database, bad, reason="what it would have earned")
     with database.read() as connection:
@@ -379,7 +398,7 @@ def test_standing_cannot_move_between_the_check_and_the_commit(database: Databas
     first = look(database, hypothesis)
     signal = Traded(first.evaluation_id, "contested", "contested", "1", 1.0)
     with database.write() as connection:
-        backtests.record(connection, RUN, [signal], CURVE, TRADES)
+        backtests.record(connection, of(signal), [signal], CURVE, TRADES)
         judging = waiting(database, lambda other: _look_again(other, hypothesis))
         wait_for_lock(database)
     assert judging.result(timeout=10) == 2
@@ -392,7 +411,7 @@ def test_a_run_waits_for_a_look_that_is_being_made(database: Database) -> None:
     signal = Traded(look(database, hypothesis).evaluation_id, "overtaken", "overtaken", "1", 1.0)
     with database.write() as connection:
         _look_again(connection, hypothesis)
-        running = waiting(database, lambda other: backtests.record(other, RUN, [signal], CURVE, TRADES))
+        running = waiting(database, lambda other: backtests.record(other, of(signal), [signal], CURVE, TRADES))
         wait_for_lock(database)
     with pytest.raises(RefusedError, match="superseded"):
         running.result(timeout=10)

@@ -17,7 +17,6 @@ from trading_rows import (
     FILLED,
     FIRST,
     OPENED,
-    RUN,
     SECOND,
     company,
     judged,
@@ -25,7 +24,7 @@ from trading_rows import (
     recorded,
 )
 
-from nexus.db import admin, evening, paper, tradable
+from nexus.db import admin, backtests, evening, paper, tradable
 from nexus.db.backtests import Traded
 from nexus.db.engine import Database, Writing
 from nexus.db.evening import Change, Evening, Fill, NewOrder
@@ -47,7 +46,8 @@ def account(database: Database, run: int, request: pytest.FixtureRequest) -> int
 
 def opened(database: Database, run: int, name: str, **changes: object) -> int:
     with database.write() as connection:
-        return paper.open_account(connection, name, run, {**RUN.spec, **changes}, 1000.0, FIRST)
+        own = {**backtests.read(connection, run).backtest.spec, **changes}
+        return paper.open_account(connection, name, run, own, 1000.0, FIRST)
 
 
 def passed(database: Database, account: int, *evenings: Evening) -> None:
