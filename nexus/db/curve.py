@@ -87,5 +87,5 @@ class Trades:
 
 
 def _days(days: Sequence[date]) -> Dates:
-    """As `np.array(days, "datetime64[D]")`, thirty times as fast."""
+    """As `np.array(days, "datetime64[D]")`, some fifteen times as fast."""
     return (np.array([day.toordinal() for day in days], np.int64) - EPOCH).astype("datetime64[D]")
