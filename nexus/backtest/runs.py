@@ -99,7 +99,6 @@ class _Shared:
     def __init__(self, inputs: Inputs) -> None:
         self._inputs = inputs
         self._chosen: dict[object, Ints] = {}
-        self._scores: dict[object, Floats] = {}
         self._plans: dict[object, Plan] = {}
         self._liquidity: dict[object, Liquidity] = {}
 
@@ -112,19 +111,17 @@ class _Shared:
         chosen = self._chosen[when]
         limits = {"max_turnover": None, "max_volume_share": None}  # these are the engine's
         weighing = spec.portfolio.model_copy(update=limits)
-        made = self._plan(spec, weighing, chosen, (*when, spec.signals))
-        of_liquidity = (*when, spec.signals, weighing, rules.needs_liquidity, rules.costs.impact > 0)
+        of_plan = (*when, spec.signals, weighing)
+        made = self._plan(spec, weighing, chosen, of_plan)
+        of_liquidity = (*of_plan, rules.needs_liquidity, rules.costs.impact > 0)
         if of_liquidity not in self._liquidity:
             known = self._of_decisions(chosen) if rules.needs_liquidity else None
             self._liquidity[of_liquidity] = engine.check(self._inputs.market, made, rules, spec.capital, known)
         return made, rules, self._liquidity[of_liquidity]
 
-    def _plan(self, spec: Spec, weighing: Portfolio, chosen: Ints, of_scores: tuple[object, ...]) -> Plan:
-        of_plan = (*of_scores, weighing)
+    def _plan(self, spec: Spec, weighing: Portfolio, chosen: Ints, of_plan: tuple[object, ...]) -> Plan:
         if of_plan not in self._plans:
-            if of_scores not in self._scores:
-                self._scores[of_scores] = composite(self._inputs, spec, chosen)
-            weights = book(self._inputs, weighing, self._scores[of_scores], chosen)
+            weights = book(self._inputs, weighing, composite(self._inputs, spec, chosen), chosen)
             self._plans[of_plan] = Plan(self._inputs.rows[chosen], weights, self._inputs.stop(spec))
         return self._plans[of_plan]
 
