@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 import numpy as np
@@ -27,6 +27,10 @@ class Inputs:
     members : (n_decisions, n_companies), the universe
     sectors : the same shape, codes, -1 unknown; None: unknown, and nothing can be sector-neutral
     betas : the same shape, NaN unknown; None: likewise
+    on : by name of the signal, (n_decisions,), whether it may be traded on then; a signal that is not there always may.
+        A decision for which no signal may holds cash
+    earned : (n_decisions, n_companies), return from the close after each decision to the close after the next one, as
+        known when it was over, NaN unknown; None: no composite can learn from it
     """
 
     sessions: Dates
@@ -37,6 +41,8 @@ class Inputs:
     members: Bools
     sectors: Ints | None = None
     betas: Floats | None = None
+    on: Mapping[str, Bools] = field(default_factory=dict)
+    earned: Floats | None = None
 
     def __post_init__(self) -> None:
         increasing(self.sessions, "sessions")
@@ -50,9 +56,11 @@ class Inputs:
             "members": self.members,
             "sectors": self.sectors,
             "betas": self.betas,
+            "earned": self.earned,
         }.items():
             if array is not None:
                 shapes[name] = array.shape, wide
+        shapes |= {f"on of {name}": (array.shape, wide[:1]) for name, array in self.on.items()}
         for name, (shape, wanted) in shapes.items():
             if shape != wanted:
                 raise InputError(f"backtest: {name} is {shape}; the market and the decisions need {wanted}")
@@ -70,6 +78,10 @@ class Inputs:
     def stop(self, spec: Spec) -> int:
         """Row after the spec's last session."""
         return int(np.searchsorted(self.sessions, np.datetime64(spec.end), "right"))
+
+    def may(self, signal: str) -> Bools:
+        """(n_decisions,), whether the signal may be traded on."""
+        return self.on[signal] if signal in self.on else np.ones(len(self.rows), np.bool_)
 
     def day(self, decision: int) -> np.datetime64:
         """Of one of the possible decisions."""

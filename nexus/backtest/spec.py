@@ -39,12 +39,15 @@ class Portfolio(_Part):
 
     kind : long_short, the extreme quantiles; long_only, the top quantile; signal_weighted, all names by centred rank;
         mean_variance, the composite score against the covariance of past returns
+    combine : how several signals become one score: rank, their ranks by their weights; ic, by the IC each had shown by
+        then; ridge, by the slopes of past returns on all of them
     max_turnover : of one rebalance, one-way, as a fraction of equity
     max_volume_share : of the average dollar volume, in one order
     risk_aversion : of mean_variance only, where it is 10 if left out
     """
 
     kind: Literal["long_short", "long_only", "signal_weighted", "mean_variance"] = "long_short"
+    combine: Literal["rank", "ic", "ridge"] = "rank"
     quantiles: int = Field(default=10, ge=2, le=100)
     gross: float = Field(default=1.0, gt=0, le=10)
     neutral: tuple[Literal["beta", "sector"], ...] = ()
@@ -105,6 +108,8 @@ class Spec(_Part):
                 raise ValueError(f"signals: {name} is there twice; give it one weight")
         if all(signal.weight == 0 for signal in self.signals):
             raise ValueError("signals: all weights are 0; give one at least another")
+        if self.portfolio.combine != "rank" and any(signal.weight != 1 for signal in self.signals):
+            raise ValueError(f"signals: combine = {self.portfolio.combine} learns the weights; leave them out")
         if not isinstance(self.rebalance, str):
             _check_days(self.rebalance, self.start, self.end)
         object.__setattr__(self, "signals", tuple(sorted(self.signals, key=lambda signal: signal.name)))

@@ -11,7 +11,8 @@ from nexus.backtest.spec import RISK_AVERSION, Portfolio, Spec
 from nexus.errors import InputError
 from nexus.maths import portfolio as maths
 from nexus.maths.stats import canonical_weights, ranks
-from nexus.maths.types import Floats, Ints
+from nexus.maths.types import Bools, Floats, Ints
+from nexus.signals import composer
 
 WINDOW = 252
 """Sessions of returns behind a covariance."""
@@ -29,27 +30,56 @@ def plan(inputs: Inputs, spec: Spec) -> Plan:
 
 
 def composite(inputs: Inputs, spec: Spec, chosen: Ints) -> Floats:
-    """Weighted mean of the signals' ranks among the members, (n_chosen, n_companies), NaN where no signal has any.
+    """One score of all signals that may be traded on, (n_chosen, n_companies), NaN where none has an opinion.
 
-    Ranks are centred and scaled to (-1/2, 1/2); a signal without opinion on a name counts as the middle there.
+    Ranks among the members are centred and scaled to (-1/2, 1/2); a signal without opinion on a name counts as the
+    middle there. Their weights are the spec's, or what `signals.composer` learnt by then from every decision before.
     """
     members = inputs.members[chosen]
     if not members.any(axis=1).all():
         raise InputError(f"backtest: {spec.universe} has no members on {inputs.day(chosen[~members.any(axis=1)][0])}")
-    total = np.zeros(members.shape)
-    known = np.zeros(members.shape, np.bool_)
     for signal in spec.signals:
         if signal.name not in inputs.scores:
             raise InputError(f"backtest: no scores of {signal.name}; known are {', '.join(sorted(inputs.scores))}")
-        scores = inputs.scores[signal.name][chosen]
-        ranked = ranks(np.where(members, scores, np.nan))
-        has = np.isfinite(ranked)
-        if not has.any(axis=1).all():
-            raise InputError(f"backtest: {signal.name} scores nobody on {inputs.day(chosen[~has.any(axis=1)][0])}")
-        names = has.sum(axis=1, keepdims=True)
-        total += signal.weight * np.where(has, (ranked - (names + 1) / 2) / names, 0.0)
+    if spec.portfolio.combine != "rank":
+        return _learnt(inputs, spec, chosen)
+    total = np.zeros(members.shape)
+    known = np.zeros(members.shape, np.bool_)
+    for signal in spec.signals:
+        ranked, has = _ranked(inputs, signal.name, chosen)
+        total += signal.weight * ranked
         known |= has
     return np.where(known, total, np.nan)
+
+
+def _ranked(inputs: Inputs, name: str, chosen: Ints) -> tuple[Floats, Bools]:
+    """Scaled ranks of a signal among the members, 0 without opinion or where it may not be traded on; and who has one.
+
+    Raises InputError where it may, and has no opinion on anybody.
+    """
+    on = inputs.may(name)[chosen]
+    allowed = inputs.members[chosen] if on.all() else inputs.members[chosen] & on[:, None]
+    ranked = ranks(np.where(allowed, inputs.scores[name][chosen], np.nan))
+    has = np.isfinite(ranked)
+    silent = on & ~has.any(axis=1)
+    if silent.any():
+        raise InputError(f"backtest: {name} scores nobody on {inputs.day(chosen[silent][0])}")
+    names = np.maximum(has.sum(axis=1, keepdims=True), 1)
+    return np.where(has, (ranked - (names + 1) / 2) / names, 0.0), has
+
+
+def _learnt(inputs: Inputs, spec: Spec, chosen: Ints) -> Floats:
+    """The composite by weights from past returns, learnt from all decisions of the inputs before each chosen one."""
+    if inputs.earned is None:
+        raise InputError(f"backtest: combine = {spec.portfolio.combine} without returns; read them with the scores")
+    names = [signal.name for signal in spec.signals]
+    ranked = np.stack([composer.scaled_ranks(np.where(inputs.members, inputs.scores[name], np.nan)) for name in names])
+    on = np.stack([inputs.may(name) for name in names])
+    learn = composer.ic_weights if spec.portfolio.combine == "ic" else composer.ridge_weights
+    weights = learn(ranked, on, inputs.earned, composer.known_dates(inputs.rows))
+    for name in names:
+        _ranked(inputs, name, chosen)  # refuses
+    return composer.rank_average(ranked[:, chosen], on[:, chosen], weights[:, chosen])
 
 
 def book(inputs: Inputs, portfolio: Portfolio, scores: Floats, chosen: Ints) -> Floats:
@@ -64,7 +94,7 @@ def book(inputs: Inputs, portfolio: Portfolio, scores: Floats, chosen: Ints) -> 
         weights = _optimal(inputs, portfolio, scores, chosen)
     if portfolio.kind != "mean_variance":
         weights = _within(inputs, portfolio, weights, chosen)
-    empty = ~weights.any(axis=1)
+    empty = np.isfinite(scores).any(axis=1) & ~weights.any(axis=1)
     if empty.any():
         day = inputs.day(chosen[empty][0])
         raise InputError(f"backtest: nothing to hold on {day}: too few names, or all scores and exposures are the same")

@@ -1,18 +1,19 @@
-"""Scores that registered factors publish: insert-only, since other values are another version."""
+"""Scores that registered factors publish: insert-only, since other values are another version; and reading them."""
 
 from __future__ import annotations
 
+from datetime import date
 from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from nexus.db.copy import copy
-from nexus.db.engine import Writing
+from nexus.db.engine import Writing, driver
 from nexus.db.shape import INSTANT
-from nexus.errors import RefusedError
+from nexus.errors import InputError, RefusedError
 
 Floats = NDArray[np.float64]
 
@@ -59,6 +60,58 @@ def publish(
     return connection.execute(_PUBLISH, {"run_id": run_id}).rowcount
 
 
+def read_scores(
+    connection: Connection,
+    factor: str,
+    version: str,
+    days: NDArray[np.datetime64],
+    closes_at: NDArray[np.datetime64],
+    companies: NDArray[np.int64],
+    load_id: int,
+) -> Floats:
+    """Published scores as known at the close of each day, (n_days, n_companies), NaN none.
+
+    days, closes_at : (n_days,), days ascending
+    companies : (n_companies,), ids ascending
+    load_id : scores made of later loads are not seen
+
+    Raises
+    ------
+    InputError
+        When the factor has published nothing at all, or a score is no number.
+    """
+    found = driver(connection).execute(_PUBLISHED, [factor, version, load_id], binary=True).fetchall()
+    if not found:
+        raise InputError(f"factor {factor} version {version}: no published scores; run `nexus signals register`")
+    company, day, known_at, score = (np.array(column) for column in zip(*found, strict=True))
+    as_of = day.astype("datetime64[D]")
+    row = np.minimum(np.searchsorted(days, as_of), len(days) - 1)
+    column = np.minimum(np.searchsorted(companies, company), len(companies) - 1)
+    wanted = (days[row] == as_of) & (companies[column] == company)
+    wanted &= known_at <= closes_at.astype("datetime64[us]").astype(np.int64)[row]
+    if not np.isfinite(score[wanted]).all():
+        place = int(np.flatnonzero(wanted & ~np.isfinite(score))[0])
+        raise InputError(
+            f"factor {factor} version {version}: company {company[place]} has score {score[place]} on {as_of[place]}; "
+            "publish numbers only, as another version"
+        )
+    out = np.full((len(days), len(companies)), np.nan)
+    out[row[wanted], column[wanted]] = score[wanted]
+    return out
+
+
+def published(connection: Connection, factor: str, version: str) -> tuple[date, date] | None:
+    """First and last day with a score; None without any."""
+    first, last = connection.execute(_EXTENT, {"factor": factor, "version": version}).one()
+    return None if first is None else (first, last)
+
+
+_PUBLISHED = b"""
+SELECT v.company_id, v.as_of - date '1970-01-01', (extract(epoch FROM v.known_at) * 1000000)::bigint, v.score
+FROM factor_values v JOIN model_runs r USING (run_id)
+WHERE v.factor = %s AND v.version = %s AND r.load_id <= %s
+"""
+_EXTENT = text("SELECT min(as_of), max(as_of) FROM factor_values WHERE factor = :factor AND version = :version")
 _COMPUTED = text(
     "CREATE TEMPORARY TABLE computed_values (factor text, version text, company_id integer, as_of date, "
     "score double precision, known_at timestamptz) ON COMMIT DROP"

@@ -92,12 +92,19 @@ def neutralised(scores: Scores, panel: Panel, known: Exposures | None = None) ->
     known : what `exposures` gave for the same panel and days, where it is at hand already
     """
     how = scores.factor.neutralise
-    if how == "none":
-        return scores
-    known = known or exposed.exposures(panel, scores.days)
-    regressors = [known.beta, *([known.volatility] if "volatility" in how else [])]
-    groups = sectors(panel, scores.days) if "sector" in how else None
-    return replace(scores, values=residualise(scores.values, np.stack(regressors, axis=2), groups))
+    return scores if how == "none" else replace(scores, values=residual(scores.values, how, panel, scores.days, known))
+
+
+def residual(
+    values: Floats, neutralise: str, panel: Panel, days: Sequence[date], known: Exposures | None = None
+) -> Floats:
+    """The same for an array of scores, (n_days, n_companies)."""
+    if neutralise == "none":
+        return values
+    known = known or exposed.exposures(panel, days)
+    regressors = [known.beta, *([known.volatility] if "volatility" in neutralise else [])]
+    groups = sectors(panel, days) if "sector" in neutralise else None
+    return residualise(values, np.stack(regressors, axis=2), groups)
 
 
 def sectors(panel: Panel, days: Sequence[date]) -> Ints:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 import numpy as np
 
 from nexus.db.engine import Database
 from nexus.db.extent import price_extent
-from nexus.db.panel import Panel
+from nexus.db.panel import Ahead, Panel
 from nexus.db.sessions import ensure_sessions
 from nexus.errors import InputError
 from nexus.maths import returns
 from nexus.maths.types import Bools, Dates, Floats
 from nexus.settings import settings
 from nexus.signals.ground import Choice, Ground
-from nexus.signals.labels import labels
+from nexus.signals.labels import Labels, labels
 from nexus.signals.rebalance import rebalance_dates
 from nexus.signals.scores import PRICED, WARM_UP_DAYS, members
 
@@ -56,8 +56,8 @@ def open_panel(database: Database, inputs: Iterable[str], choice: Choice) -> Pan
 def ground(panel: Panel, universe: str, horizons: Sequence[int], rebalance: str, choice: Choice) -> Ground:
     """Labels on the rebalance dates of a panel."""
     ahead = panel.ahead
-    last = ahead.market_last
     sessions = panel.sessions
+    last = ahead.market_last
     dates = rebalance_days(panel, rebalance)
     dates = dates[dates < sessions[last]]  # on the last session nothing can be entered any more
     if len(dates) < 2:
@@ -65,25 +65,43 @@ def ground(panel: Panel, universe: str, horizons: Sequence[int], rebalance: str,
             f"universe {universe}: {len(dates)} {rebalance} dates between {sessions[0]} and {sessions[last]}; "
             "ingest a longer history of prices"
         )
-    days = dates.tolist()
-    inside = members(panel, days, universe)
+    inside = members(panel, dates.tolist(), universe)
     if not inside.any():
-        raise InputError(f"universe {universe}: nobody is in it on any of {len(days)} dates; ingest its membership")
-    made = labels(
-        returns.wealth(ahead.total_return[: last + 1], ahead.has_bar[: last + 1]),
-        sessions[: last + 1],
-        np.searchsorted(sessions, dates),
+        raise InputError(f"universe {universe}: nobody is in it on any of {len(dates)} dates; ingest its membership")
+    made = labels_on(panel, ahead, dates, inside, universe, horizons, regimes(panel, dates))
+    return Ground(
+        universe, rebalance, made, panel.load_id, panel.as_of, panel.fingerprint, panel.sources,
+        _window(dates, choice), choice, panel.inputs.names,
+    )  # fmt: skip
+
+
+def labels_on(
+    panel: Panel,
+    ahead: Ahead,
+    dates: Dates,
+    inside: Bools,
+    universe: str,
+    horizons: Sequence[int],
+    known: Mapping[str, Floats] | None = None,
+) -> Labels:
+    """Labels of dates by what came after them, as far as `ahead` tells.
+
+    dates : (n_dates,), at least 2, all before the market's last session
+    inside : (n_dates, n_companies), the members
+    known : regimes
+    """
+    upto = slice(ahead.market_last + 1)
+    return labels(
+        returns.wealth(ahead.total_return[upto], ahead.has_bar[upto]),
+        panel.sessions[upto],
+        np.searchsorted(panel.sessions, dates),
         panel.companies,
         inside,
         horizons,
         delisting=ahead.delisting,
         known_universe=universe != PRICED,
-        regimes=regimes(panel, dates),
+        regimes=known,
     )
-    return Ground(
-        universe, rebalance, made, panel.load_id, panel.as_of, panel.fingerprint, panel.sources,
-        _window(dates, choice), choice, panel.inputs.names,
-    )  # fmt: skip
 
 
 def rebalance_days(panel: Panel, rebalance: str) -> Dates:
