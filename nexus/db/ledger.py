@@ -12,13 +12,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
 from sqlalchemy import Connection, RowMapping, text
 
+from nexus.db.copy import DATE_EPOCH
 from nexus.db.engine import Writing, driver
+from nexus.db.packed import packed, unpacked
 from nexus.db.tables import factor_evaluations
 from nexus.errors import RefusedError
 
@@ -31,6 +34,7 @@ STAMPED = frozenset(
 )  # fmt: skip
 """Columns that the database fills, whatever a client writes there."""
 COLUMNS = tuple(column.name for column in factor_evaluations.columns if column.name not in STAMPED)
+PLAIN = (type(None), bool, int, float, str, bytes, UUID)
 NEW_PERIODS = 12
 """Gate dates after the last look from which an evaluation is a look again."""
 
@@ -136,10 +140,10 @@ def hypotheses(connection: Connection, universe: str, horizons: Iterable[int], a
 def sketches(connection: Connection, hashes: Iterable[bytes]) -> Iterator[StoredSketch]:
     """The sketches with these hashes, in no order, one at a time."""
     with driver(connection).cursor(binary=True) as cursor:
-        for row in cursor.stream(_SKETCHES, [list(hashes)]):
-            days, companies = np.array(row[1], "datetime64[D]"), np.array(row[2], np.int32)
-            ranks = np.frombuffer(row[3], "<i2").astype(np.int16).reshape(len(days), len(companies))
-            yield StoredSketch(bytes(row[0]), days, companies, ranks)
+        for hash, days, companies, ranks in cursor.stream(_SKETCHES, [list(hashes)]):
+            dates, ids = unpacked(days).astype("datetime64[D]") + DATE_EPOCH, unpacked(companies)
+            shape = len(dates), len(ids)
+            yield StoredSketch(bytes(hash), dates, ids, np.frombuffer(ranks, "<i2").astype(np.int16).reshape(shape))
 
 
 def last_looks(connection: Connection, roots: Iterable[int]) -> dict[int, LastLook]:
@@ -161,10 +165,11 @@ def store_sketches(connection: Writing, new: Iterable[StoredSketch]) -> None:
         del by_hash[bytes(known)]
     statement = "COPY sketches (sketch_hash, dates, company_ids, ranks) FROM STDIN (FORMAT binary)"
     with driver(connection).cursor() as cursor, cursor.copy(statement) as copy:
-        copy.set_types(["bytea", "date[]", "int4[]", "bytea"])
+        copy.set_types(["bytea"] * 4)  # a binary COPY carries no types: the arrays come packed
         for sketch in by_hash.values():
+            dates = packed(sketch.dates.astype("datetime64[D]").astype(np.int64) - DATE_EPOCH, "date")
             ranks = np.ascontiguousarray(sketch.ranks, "<i2").tobytes()
-            copy.write_row((sketch.hash, sketch.dates.tolist(), sketch.companies.tolist(), ranks))
+            copy.write_row((sketch.hash, dates, packed(sketch.companies, "integer"), ranks))
 
 
 def declare(connection: Writing, new: Sequence[tuple[Declaration, int | None, int]]) -> list[Hypothesis]:
@@ -202,11 +207,11 @@ def append(connection: Writing, rows: Sequence[Mapping[str, Any]]) -> list[Appen
         When the ledger's rules refuse a row: another M than the one it leads to, a NaN p-value, a series cut short.
     """
     before = int(connection.scalar(text("SELECT coalesce(max(evaluation_id), 0) FROM factor_evaluations")) or 0)
-    arrays: dict[int, str] = {}
+    days: dict[bytes, str] = {}
     _copy(
         connection,
         f"factor_evaluations ({', '.join(COLUMNS)})",
-        ([_as_text(row[column], arrays) for column in COLUMNS] for row in rows),
+        ([_as_text(row[column], days) for column in COLUMNS] for row in rows),
     )
     return [Appended(*row) for row in connection.execute(_APPENDED, {"before": before})]
 
@@ -225,16 +230,19 @@ def _values(declaration: Declaration) -> tuple[Any, ...]:
     return tuple(getattr(declaration, field.name) for field in fields(declaration))
 
 
-def _as_text(value: Any, arrays: dict[int, str] | None = None) -> Any:
-    """A value as COPY takes it; days are shared by many rows of a sweep, so their text is kept in `arrays`."""
+def _as_text(value: Any, days: dict[bytes, str] | None = None) -> Any:
+    """A value as COPY takes it; many rows of a sweep have the same days, so their text is kept in `days`."""
+    if isinstance(value, PLAIN):
+        return value
     if isinstance(value, np.ndarray):
-        if value.dtype.kind == "M":
-            kept = {} if arrays is None else arrays
-            if id(value) not in kept:
-                kept[id(value)] = "{" + ",".join(np.datetime_as_string(value, "D")) + "}"
-            return kept[id(value)]
-        return f"{{{repr(value.tolist())[1:-1]}}}"
-    if isinstance(value, Mapping | list):
+        if value.dtype.kind != "M":
+            return f"{{{repr(value.tolist())[1:-1]}}}"
+        kept = {} if days is None else days
+        key = value.tobytes()
+        if key not in kept:
+            kept[key] = "{" + ",".join(np.datetime_as_string(value, "D")) + "}"
+        return kept[key]
+    if isinstance(value, dict | list | Mapping):
         return json.dumps(value, sort_keys=True, allow_nan=False, default=dict)
     if isinstance(value, np.datetime64):
         return str(value.astype("datetime64[D]"))
@@ -263,7 +271,9 @@ _HYPOTHESES = text(
 _DECLARED = text(
     "SELECT h.*, NULL AS sketch_hash FROM hypotheses h WHERE hypothesis_no > :before ORDER BY hypothesis_no"
 )
-_SKETCHES = b"SELECT sketch_hash, dates, company_ids, ranks FROM sketches WHERE sketch_hash = ANY(%s)"
+_SKETCHES = (
+    b"SELECT sketch_hash, array_send(dates), array_send(company_ids), ranks FROM sketches WHERE sketch_hash = ANY(%s)"
+)
 # since: the last gate date of the look that began the most recent run of approvals
 _LAST_LOOKS = text(
     """
