@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 SIMULATED = {"NEXUS_UNIVERSE": "SIM500", "NEXUS_MARKET": "SIMX", "NEXUS_SECTORS": "SIM"}
+MANY_ALIKE = {f"P6_{place}" for place in range(3, 20)}
+"""Of twenty near-duplicates three show what the ledger says of them."""
 PLANTED = ROOT / "research" / "planted_factors.py"
 
 
@@ -93,7 +95,8 @@ def _register(own: Database, real: bool) -> None:
 def _factors(real: bool) -> list[Scorable]:
     from nexus.signals.user import factors, from_file
 
-    return [*factors().values(), *(() if real else from_file(PLANTED).values())]
+    planted = [] if real else [factor for name, factor in from_file(PLANTED).items() if name not in MANY_ALIKE]
+    return [*factors().values(), *planted]
 
 
 def _report(own: Database, data: str, real: bool) -> Path:
@@ -110,6 +113,7 @@ REAL = (
     "sectors are dated after the last price: figures neutral to them are description only (tier C)."
 )
 PLANTS = (
-    "The market is simulated and its truths are planted: p1 and p4 (at 126 sessions) are real, p3 and the classical "
-    "factors hold nothing or too little, d was real in its first half only, r is real in stressed markets only."
+    "The market is simulated and its truths are planted: P1 and P4 (at 126 sessions) are real, S is real and "
+    "shows only where those who left are counted, P2 and P3 are small, D was real in its first half only, R is real in "
+    "stressed markets only, B and N hold nothing; P5 are P1 by other names and P6 nearly so."
 )

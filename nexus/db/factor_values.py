@@ -49,8 +49,13 @@ def publish(
             "known_at": pa.array(closes_at.astype("datetime64[us]")[row]).cast(INSTANT),
         }
     )
+    if not connection.scalar(_ANY, {"factor": factor, "version": version}):
+        stamped = rows.append_column("run_id", pa.array([run_id.bytes] * len(row), pa.binary(16)))
+        copy(connection, "factor_values", stamped)
+        return len(row)
     connection.execute(_COMPUTED)
     copy(connection, "computed_values", rows)
+    connection.execute(_ANALYSED)
     moved = connection.execute(_MOVED).first()
     if moved is not None:
         raise RefusedError(
@@ -111,11 +116,13 @@ SELECT v.company_id, v.as_of - date '1970-01-01', (extract(epoch FROM v.known_at
 FROM factor_values v JOIN model_runs r USING (run_id)
 WHERE v.factor = %s AND v.version = %s AND r.load_id <= %s
 """
+_ANY = text("SELECT EXISTS (SELECT FROM factor_values WHERE factor = :factor AND version = :version)")
 _EXTENT = text("SELECT min(as_of), max(as_of) FROM factor_values WHERE factor = :factor AND version = :version")
 _COMPUTED = text(
     "CREATE TEMPORARY TABLE computed_values (factor text, version text, company_id integer, as_of date, "
     "score double precision, known_at timestamptz) ON COMMIT DROP"
 )
+_ANALYSED = text("ANALYZE computed_values")
 _MOVED = text(
     "SELECT c.company_id, c.as_of, c.score, v.score AS stored, count(*) OVER () AS many FROM computed_values c "
     "JOIN factor_values v USING (factor, version, company_id, as_of) WHERE c.score <> v.score "
