@@ -31,3 +31,9 @@ class LeakError(NexusError):
     """A score at t changed when facts known after t were poisoned."""
 
     exit_status = 4
+
+
+class BusyError(NexusError):
+    """Another process is doing this right now; nothing was done here."""
+
+    exit_status = 7

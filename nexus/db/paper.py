@@ -90,6 +90,11 @@ class State:
     positions: Sequence[Position]
     orders: Sequence[Order]
 
+    @property
+    def companies(self) -> set[int]:
+        """Those it holds or has ordered."""
+        return {one.company_id for one in self.positions} | {one.company_id for one in self.orders}
+
 
 def try_lock(connection: Connection, account_id: int) -> bool:
     """Take the account for as long as this transaction lasts; False: another process has it."""

@@ -19,6 +19,7 @@ from nexus.db.runs import Run
 from nexus.db.sessions import read_sessions
 from nexus.errors import InputError
 from nexus.maths import hlz
+from nexus.maths.types import Dates
 from nexus.settings import settings
 from nexus.signals.evaluate import HORIZONS, evaluate, needed, varied
 from nexus.signals.factor import Condition
@@ -73,13 +74,23 @@ def register(
             database, missing, horizons, universe=universe, rebalance=rebalance, neutralise=neutralise,
             condition=condition, progress=progress,
         )  # fmt: skip
-    published = _publish(database, chosen, universe, rebalance)
+    panel = open_panel(database, needed(chosen, universe), Choice())
+    published = _publish(database, panel, chosen, universe, rebalance_days(panel, rebalance), rebalance)
     numbers = [_number(database, declared) for declared in wanted]
     with database.write() as connection:
         ledger.lock(connection)  # the verdict must not move between being read and being written
         signals = _signals(connection, chosen, [number for number in numbers if number is not None])
         written = set(rows.upsert(connection, signals))
     return [Registered(signal, count, signal.name in written) for signal, count in zip(signals, published, strict=True)]
+
+
+def publish_scores(database: Database, factors: Sequence[Scorable], universe: str, days: Dates) -> list[int]:
+    """Publish the scores of days of one's own, as `register` does those of the rebalance dates; how many were new.
+
+    days : (n_days,), sessions, ascending
+    """
+    panel = open_panel(database, needed(factors, universe), Choice())
+    return _publish(database, panel, factors, universe, days, "as asked")
 
 
 def unregistered(
@@ -148,10 +159,10 @@ def _number(database: Database, declared: Sequence[Declaration]) -> int | None:
     return mine[0].declaration_no
 
 
-def _publish(database: Database, factors: Sequence[Scorable], universe: str, rebalance: str) -> list[int]:
-    """Scores of each factor as `compute` gave them, on the rebalance dates; how many were new."""
-    panel = open_panel(database, needed(factors, universe), Choice())
-    days = rebalance_days(panel, rebalance)
+def _publish(
+    database: Database, panel: Panel, factors: Sequence[Scorable], universe: str, days: Dates, rebalance: str
+) -> list[int]:
+    """Scores of each factor as `compute` gave them; how many were new."""
     inside = members(panel, days.tolist(), universe)
     calendar = read_sessions(database, settings().calendar)
     closes = calendar.closes_at[np.searchsorted(calendar.days, days)]
