@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from nexus.backtest.inputs import Inputs, decision_rows
 from nexus.backtest.liquidity import known_liquidity
 from nexus.backtest.market import GRACE, Events, Market, delistings
 from nexus.backtest.spec import Spec
-from nexus.db.actions import DIVIDEND, SPLIT, Actions
+from nexus.db.actions import DELISTING, SPLIT, Actions
 from nexus.db.declared import Declared
 from nexus.db.engine import Database
 from nexus.db.extent import price_extent
@@ -59,11 +59,13 @@ def read(
     judged: bool,
     load_id: int | None = None,
     as_of: datetime | None = None,
+    also: Sequence[date] = (),
 ) -> Read:
     """Read what a spec trades on.
 
     signals : by the name that the spec gives them
     judged : whether the signals will be judged again, which takes all their history
+    also : sessions to decide on besides the spec's
     load_id, as_of : for a replay
 
     Raises
@@ -77,6 +79,7 @@ def read(
     sessions = panel.sessions[: last + 1]
     first = max(spec.start, sessions[0].item()) if spec.portfolio.combine == "rank" else sessions[0].item()
     decisions = decision_rows(sessions, spec.rebalance, first, spec.end)
+    decisions = np.union1d(decisions, np.searchsorted(sessions, np.array(also, "datetime64[D]")))
     own = decision_rows(sessions, spec.rebalance, spec.start, spec.end)
     wanted = {name: signal for name, signal in signals.items() if judged}
     days = _days(sessions, decisions, {signal.rebalance for signal in wanted.values()})
@@ -170,6 +173,8 @@ def _inputs(
 def market_of(ahead: Ahead, n_sessions: int, columns: Ints, companies: Ints) -> Market:
     """Prices and actions of some of the panel's companies, on its first sessions.
 
+    A delisting that was told happens on its day, unless the company trades on; one that was not, once it is plain that
+    there are no more bars.
     columns : (n,), ascending places among the companies
     """
     bars = {name: ahead.bars(name)[:n_sessions, columns] for name in FIELDS}
@@ -180,11 +185,21 @@ def market_of(ahead: Ahead, n_sessions: int, columns: Ints, companies: Ints) -> 
                 f"company {companies[columns[column]]}: {name} {bars[name][row, column]} in session {row}; a price is "
                 "positive: find its load with `nexus db query`, and leave the company out"
             )
-    gone = delistings(bars["close"], ahead.delisting[columns])
-    paid = _placed(ahead.actions.only(DIVIDEND, SPLIT), n_sessions, columns)
-    row, column, kind = (np.concatenate([paid[k], gone[k]]) for k in range(3))
-    events = Events.of(row, column, kind, np.concatenate([paid.value, gone.value]))
+    told = _placed(ahead.actions, n_sessions, columns)
+    silent = delistings(bars["close"], ahead.delisting[columns])
+    gone = told.kind == DELISTING
+    happened = ~(gone & _trades_on(bars["close"], told.row, told.column))
+    untold = ~np.isin(silent.column, told.column[gone & happened])
+    row, column, kind = (np.concatenate([told[k][happened], silent[k][untold]]) for k in range(3))
+    events = Events.of(row, column, kind, np.concatenate([told.value[happened], silent.value[untold]]))
     return Market(bars["open"], bars["close"], bars["volume"], events)
+
+
+def _trades_on(close: Floats, row: Ints, column: Ints) -> Bools:
+    """Whether a company has a bar on a row or after it, (k,)."""
+    bars = np.isfinite(close)
+    last = np.where(bars.any(axis=0), len(close) - 1 - bars[::-1].argmax(axis=0), -1)
+    return np.asarray(last[column] >= row)
 
 
 def _placed(actions: Actions, n_sessions: int, columns: Ints) -> Events:

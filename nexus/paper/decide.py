@@ -80,22 +80,24 @@ def targets(
     database: Database, spec: Spec, signals: Mapping[str, Declared], day: date, without: frozenset[str], seen: Seen
 ) -> Targets:
     """Target weights at the close of a day, as a backtest decides them."""
-    own = spec.model_copy(
-        update={
-            "signals": tuple(signal for signal in spec.signals if signal.name not in without),
-            "rebalance": (day,),
-            "start": day - timedelta(days=1),
-            "end": day,
-        }
-    )
-    if not own.signals:
+    signals = {name: signal for name, signal in signals.items() if name not in without}
+    if not signals:
         return Targets.nothing()
-    traded = {name: signal for name, signal in signals.items() if name not in without}
-    found = read(database, own, traded, judged=False, load_id=seen.load_id, as_of=seen.as_of)
+    own = spec.model_copy(
+        update={"signals": tuple(one for one in spec.signals if one.name in signals), **_when(spec, day)}
+    )
+    found = read(database, own, signals, judged=False, load_id=seen.load_id, as_of=seen.as_of, also=(day,))
     inputs = found.inputs
     chosen = np.array([np.searchsorted(inputs.sessions[inputs.rows], np.datetime64(day))])
     weights = book(inputs, own.portfolio, composite(inputs, own, chosen), chosen)[0]
     return Targets(inputs.companies, weights, found.panel.load_id)
+
+
+def _when(spec: Spec, day: date) -> dict[str, object]:
+    """The decision alone; where weights are learnt, with all the decisions before it."""
+    if spec.portfolio.combine == "rank":
+        return {"rebalance": (day,), "start": day - timedelta(days=1), "end": day}
+    return {"end": day}
 
 
 def decision(tape: Tape, wanted: Targets, why: Occasion) -> Decision:
