@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import nexus
 from nexus.backtest.approvals import Approvals, Mode, replayed
@@ -15,6 +16,7 @@ from nexus.backtest.read import Read, read
 from nexus.backtest.runs import backtest
 from nexus.backtest.spec import Spec
 from nexus.backtest.summary import Trials, by_company, plain, summary, whole
+from nexus.backtest.variants import check
 from nexus.db import backtests, tradable
 from nexus.db.backtests import Backtest, Traded
 from nexus.db.curve import Curve, Trades
@@ -23,6 +25,10 @@ from nexus.db.engine import Database
 from nexus.db.tradable import Tradable
 from nexus.errors import InputError
 
+VERDICT = (
+    "declaration_no", "evaluation_id", "status", "verdict", "reason", "horizon", "t_stat", "gate_p", "gate_n",
+    "ic_mean", "m", "detectable_ic", "coverage", "names", "tier", "declining",
+)  # fmt: skip
 PACKAGES = ("maths", "db", "signals", "backtest")
 Progress = Callable[[Iterable[date]], Iterable[date]]
 
@@ -100,6 +106,7 @@ def run(
     InputError
         When the spec and the facts do not go together; nothing is written then.
     """
+    check(spec, variants)
     mode = mode or ("as_approved" if exploratory_reason is None else "fixed")
     chosen, declarations = chosen_signals(database, spec, exploratory_reason)
     with database.read() as connection:
@@ -109,9 +116,10 @@ def run(
     found = account.found
     trials = Trials(sharpes, before + 1 + len(variants))
     cut = selection_cut(chosen, mode)
-    figures = summary(found, spec, account.plan, account.result, trials, cut, _on(variants, spec))
+    figures = summary(found, spec, account.plan, account.result, trials, cut, variants)
     standing = None if account.approvals is None else account.approvals.standing()
-    figures |= plain({"m": m, "approved": standing, "notes": notes(chosen, spec, account, mode)})
+    figures |= plain({"m": m, "signals": verdicts(chosen), "approved": standing})
+    figures["notes"] = notes(chosen, spec, account, mode)
     figures["by_company"] = by_company(found.inputs, account.result)
     curve = account.curve
     row = Backtest(
@@ -198,6 +206,11 @@ def chosen_signals(
     return chosen, {one.name: found[one.verdict.declaration_no] for one in chosen}
 
 
+def verdicts(chosen: Sequence[Tradable]) -> dict[str, dict[str, Any]]:
+    """What the ledger concluded of each signal when it was chosen, by name."""
+    return {one.name: {name: getattr(one.verdict, name) for name in VERDICT} | {"side": one.side} for one in chosen}
+
+
 def tiers(chosen: Sequence[Tradable]) -> dict[str, str]:
     """Tier of each signal's evaluation, by name."""
     return {one.name: one.verdict.tier for one in chosen}
@@ -237,18 +250,3 @@ def code_hash() -> str:
         for path in sorted((root / package).glob("*.py")):
             digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def _on(variants: Sequence[Spec], spec: Spec) -> Sequence[Spec]:
-    """Variants that stand on the same data as the run."""
-    for variant in variants:
-        for key in ("universe", "start", "end", "rebalance"):
-            if getattr(variant, key) != getattr(spec, key):
-                raise InputError(f"variants: {key} is the run's, {getattr(spec, key)}; vary the rest of the spec")
-        if {one.name for one in variant.signals} != {one.name for one in spec.signals}:
-            raise InputError("variants: the signals are the run's; vary their weights and the rest of the spec")
-        if (variant.portfolio.combine == "rank") != (spec.portfolio.combine == "rank"):
-            raise InputError("variants: combine is the run's; run the other way of combining by itself")
-        if set(variant.portfolio.neutral) - set(spec.portfolio.neutral):
-            raise InputError("variants: what a variant is neutral to, the run must be neutral to; vary the rest")
-    return variants

@@ -126,14 +126,7 @@ class Spec(_Part):
     @classmethod
     def read(cls, path: Path) -> Spec:
         """From a .toml or .json file."""
-        try:
-            text = path.read_text(encoding="utf-8")
-            values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-        except (OSError, ValueError) as error:
-            raise InputError(f"spec: {path} cannot be read: {error}") from None
-        if not isinstance(values, dict):
-            raise InputError(f"spec: {path} holds a {type(values).__name__}; give a table of keys")
-        return cls.of(values)
+        return cls.of(table(path))
 
     @property
     def canonical(self) -> str:
@@ -160,6 +153,18 @@ class Spec(_Part):
             max_turnover=book.max_turnover or float("inf"),
             max_volume_share=book.max_volume_share or float("inf"),
         )
+
+
+def table(path: Path) -> dict[str, Any]:
+    """The keys of a .toml or .json file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except (OSError, ValueError) as error:
+        raise InputError(f"spec: {path} cannot be read: {error}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"spec: {path} holds a {type(values).__name__}; give a table of keys")
+    return values
 
 
 def _check_days(days: tuple[date, ...], start: date, end: date) -> None:

@@ -11,6 +11,7 @@ from nexus.cli.run import run
 
 GROUPS = {
     "audit": ("nexus.cli.audit", "Check facts, the ledger and factors for what should not be."),
+    "backtest": ("nexus.cli.backtest", "Trade what passed on history, with costs."),
     "db": ("nexus.cli.db", "Start, upgrade and question the database."),
     "demo": ("nexus.cli.demo", "Ingest, evaluate, register; print the registry and write a report."),
     "ingest": ("nexus.cli.ingest", "Bring facts in, each with the moment it became known."),
