@@ -13,11 +13,14 @@ from nexus.db.bars import Floats
 from nexus.db.request import Days, Ints, Request
 from nexus.db.snapshot import Arrays, ArrowReader, codes, values
 
+DAY_ONE = np.datetime64("0001-01-01")
 QUARTER_DAYS = (75, 105)
 """Length of what counts as a quarter's flow; longer and shorter ones (a year, a year to date) are not mixed in."""
 
+# one number says who, until when and for how long: each column of a row costs as much as a third of the row
 _FUNDAMENTALS = """
-SELECT company_id, field, nullif(unit, 'USD') AS unit, {source} AS source, period_start, period_end, known_at, value
+SELECT (company_id::bigint << 32) + ((period_end - date '0001-01-01') << 8) + (period_end - period_start) AS place,
+       field, nullif(unit, 'USD') AS unit, {source} known_at, value
 FROM fundamentals
 WHERE field = ANY({{fields}}) AND {limits}
   AND (period_end = period_start OR period_end - period_start BETWEEN {{shortest}} AND {{longest}}) AND {about}
@@ -55,9 +58,14 @@ class Vintages:
 def read_fundamentals(reader: ArrowReader, request: Request, fields: Sequence[str]) -> pa.Table:
     """Quarters and instants of the fields."""
     shortest, longest = QUARTER_DAYS
-    source, limits = request.rank("fundamentals"), request.limits("fundamentals")
-    statement = _FUNDAMENTALS.format(source=source, limits=limits, about=request.about())
-    return reader.table(statement, fields=list(fields), shortest=shortest, longest=longest, **request.bounds)
+    present = request.sources_of("fundamentals")
+    source = "" if len(present) == 1 else f"{request.rank('fundamentals')} AS source,"
+    statement = _FUNDAMENTALS.format(source=source, limits=request.limits("fundamentals"), about=request.about())
+    table = reader.table(statement, fields=list(fields), shortest=shortest, longest=longest, **request.bounds)
+    if len(present) == 1:
+        rank = pa.array(np.full(len(table), request.names.index(present[0])))
+        table = table.append_column("source", rank)
+    return table
 
 
 def order_vintages(table: pa.Table, fields: Sequence[str]) -> Arrays:
@@ -66,12 +74,14 @@ def order_vintages(table: pa.Table, fields: Sequence[str]) -> Arrays:
     unit, unit_names = codes(table, "unit")
     number = {name: place for place, name in enumerate(fields)}
     units = sorted(unit_names, key=lambda name: name or "")
-    arrays: Arrays = {name: values(table, name) for name in ("company_id", "period_end", "known_at", "value", "source")}
+    place = values(table, "place")
+    arrays: Arrays = {name: values(table, name) for name in ("known_at", "value", "source")}
+    arrays["company_id"], end, length = place >> 32, (place >> 8) & 0xFFFFFF, place & 0xFF
+    arrays["period_end"] = DAY_ONE + end
     arrays["field"] = np.array([number[str(name)] for name in field_names], dtype=np.int64)[field]
     unit = np.array([units.index(name) for name in unit_names], dtype=np.int64)[unit]
-    end = arrays["period_end"].view(np.int64)
     keys = [arrays["field"], arrays["company_id"], -end, arrays["source"], unit]
-    order = newest_first(keys, arrays["known_at"], values(table, "period_start").view(np.int64))
+    order = newest_first(keys, arrays["known_at"], -length)
     return {name: array[order] for name, array in arrays.items()}
 
 
