@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from nexus.maths.inference import plain_t
 from nexus.maths.stats import monotonicity
 from nexus.maths.types import Bools, Floats, Ints
 from nexus.signals.labels import Labels
@@ -16,8 +16,6 @@ from nexus.signals.labels import Labels
 QUANTILES = 5
 DECAY = 6
 """Periods after each date over which the IC is followed, one disjoint window each."""
-YEARS = 5
-"""Length of a sub-period."""
 
 
 @dataclass(frozen=True)
@@ -105,12 +103,14 @@ class Picture:
         return np.asarray((sums / self.names)[:, :QUANTILES])
 
     def _sub_periods(self, in_gate: Bools, gate: Floats) -> list[dict[str, Any]]:
-        dates = self.labels.dates
-        years = dates.astype("datetime64[Y]").astype(int) + 1970
-        blocks = years - years % YEARS
+        """Of each five years, by the calendar, that has dates of the gate."""
+        rows = np.flatnonzero(in_gate)
+        starts = np.flatnonzero(np.diff(self.labels.stretch[rows], prepend=-1))
+        dates, edges = self.labels.dates, [*rows[starts], len(gate)]
         return [
-            {"from": str(dates[chosen][0]), "to": str(dates[chosen][-1]), **_summary(gate[chosen])}
-            for chosen in (in_gate & (blocks == block) for block in np.unique(blocks[in_gate]))
+            {"from": str(dates[inside[0]]), "to": str(dates[inside[-1]]), **_summary(gate[inside])}
+            for start, stop in pairwise(edges)
+            for inside in [rows[(rows >= start) & (rows < stop)]]
         ]
 
     def _regime(self, inside: Floats, in_gate: Bools, gate: Floats) -> dict[str, Any]:
@@ -150,8 +150,12 @@ def _monotonicity(means: Sequence[float | None]) -> float | None:
 
 
 def _summary(series: Floats) -> dict[str, Any]:
-    t = plain_t(series) if len(series) > 1 else float("nan")
-    return {"n": len(series), "mean_ic": _mean(series), "t": _plain(t)}
+    """Number, mean and plain t of a part of a series."""
+    n = len(series)
+    mean = float(series.sum()) / n if n else float("nan")
+    away = series - mean
+    variance = float(away @ away) / (n - 1) if n > 1 else 0.0
+    return {"n": n, "mean_ic": _plain(mean), "t": mean / (variance / n) ** 0.5 if variance > 0 else None}
 
 
 def _mean(values: Floats) -> float | None:

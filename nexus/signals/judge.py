@@ -270,7 +270,7 @@ def _contaminated(series: Floats, names: Ints) -> bool:
 
 
 def _mean(values: Floats) -> float | None:
-    return _number(values.mean()) if len(values) else None
+    return _number(float(values.sum()) / len(values)) if len(values) else None
 
 
 def _number(value: float) -> float | None:

@@ -14,6 +14,8 @@ from nexus.maths.returns import Forward
 from nexus.maths.types import Bools, Dates, Floats, Ints
 
 ENTRY_LAG = 1
+YEARS = 5
+"""Length of a sub-period."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,12 @@ class Labels:
     def forward_filled(self) -> Mapping[int, Floats]:
         """Horizon -> its returns, 0 where there is none."""
         return {horizon: np.nan_to_num(forward.returns) for horizon, forward in self.forward.items()}
+
+    @cached_property
+    def stretch(self) -> Ints:
+        """Number of the YEARS years that each date lies in, by the calendar; (n_dates,)."""
+        years = self.dates.astype("datetime64[Y]").astype(np.int64) + 1970
+        return np.asarray(years // YEARS)
 
     @cached_property
     def unknown_delistings(self) -> Mapping[int, Bools]:
