@@ -13,6 +13,7 @@ from nexus.backtest.costs import KINDS, Liquidity
 from nexus.backtest.liquidity import known_liquidity
 from nexus.backtest.market import Market
 from nexus.errors import InputError
+from nexus.maths.track import returns_of
 from nexus.maths.types import Bools, Floats, Ints
 
 
@@ -95,13 +96,6 @@ class Result:
     def cost(self, kind: str) -> Floats:
         """(n,) of one kind."""
         return self.costs[:, KINDS.index(kind)]
-
-
-def returns_of(equity: Floats) -> Floats:
-    """(n - 1,) simple returns of an equity curve; -1 on the session that loses everything, 0 after."""
-    before = np.maximum.accumulate(equity <= 0)
-    alive = np.where(before, 0.0, equity)
-    return np.divide(alive[1:], alive[:-1], out=np.ones(len(equity) - 1), where=alive[:-1] > 0) - 1
 
 
 def run(market: Market, plan: Plan, rules: Rules, capital: float, *, liquidity: Liquidity | None = None) -> Result:

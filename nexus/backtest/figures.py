@@ -11,7 +11,7 @@ from nexus.backtest.engine import Result
 from nexus.maths import performance
 from nexus.maths.performance import Regression
 from nexus.maths.stats import Moments, moments
-from nexus.maths.types import Dates, Floats
+from nexus.maths.types import Floats
 
 
 @dataclass(frozen=True)
@@ -98,32 +98,6 @@ def deflated_sharpe(found: Figures, trial_variance: float, n_trials: int) -> flo
     return performance.deflated_sharpe(
         found.sharpe_a_session, moment.n, moment.skew, moment.kurtosis, trial_variance, n_trials
     )
-
-
-def monthly(sessions: Dates, returns: Floats) -> dict[int, list[float | None]]:
-    """Compound return of each calendar month, by year: twelve each, None for months without a session.
-
-    sessions : (n,), of the returns (n,)
-    """
-    months = sessions.astype("datetime64[M]").astype(np.int64)
-    growth = np.zeros(months[-1] - months[0] + 1)
-    np.add.at(growth, months - months[0], np.log1p(np.maximum(returns, -1 + 1e-15)))
-    out: dict[int, list[float | None]] = {}
-    for month in np.unique(months).tolist():
-        year = out.setdefault(1970 + month // 12, [None] * 12)
-        year[month % 12] = float(np.expm1(growth[month - months[0]]))
-    return out
-
-
-def rolling_sharpe(returns: Floats, window: int = SESSIONS_A_YEAR) -> Floats:
-    """Sharpe ratio a year of each window of sessions, (n,); NaN before the first is full and without variance."""
-    out = np.full(len(returns), np.nan)
-    if len(returns) >= window:
-        windows = np.lib.stride_tricks.sliding_window_view(returns, window)
-        sd = windows.std(axis=1, ddof=1)
-        out[window - 1 :] = np.divide(windows.mean(axis=1), sd, out=np.full(len(sd), np.nan), where=sd > 0)
-    scaled: Floats = out * np.sqrt(SESSIONS_A_YEAR)
-    return scaled
 
 
 def _regression(returns: Floats, factors: Floats | None) -> Regression | None:

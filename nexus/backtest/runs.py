@@ -13,13 +13,14 @@ import numpy as np
 from nexus.backtest import costs, engine
 from nexus.backtest.account import Rules
 from nexus.backtest.costs import SESSIONS_A_YEAR, Liquidity
-from nexus.backtest.engine import Plan, Result, returns_of
+from nexus.backtest.engine import Plan, Result
 from nexus.backtest.inputs import Inputs
 from nexus.backtest.liquidity import known_liquidity
 from nexus.backtest.spec import Portfolio, Spec
 from nexus.backtest.weights import book, composite, plan
 from nexus.errors import InputError
 from nexus.maths.performance import pbo, sharpe
+from nexus.maths.track import returns_of
 from nexus.maths.types import Floats, Ints
 
 SMALL_CAPITAL = 1e3

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nexus.backtest.contribution import by_signal
 from nexus.backtest.costs import LARGEST_CAPITAL
 from nexus.backtest.engine import Plan, Result
 from nexus.backtest.figures import Figures, deflated_sharpe, figures
@@ -78,6 +79,7 @@ def summary(
             "trials": {"number": trials.number, "ledger": len(trials.sharpes), "backtests": trials.backtests,
                        "variance": trials.variance},
             "pbo": _pbo(found.inputs, [spec, *variants]),
+            "by_signal": by_signal(found.inputs, spec, result),
             "factor_names": list(FACTORS) if every.factors is not None else [],
             "sources": list(found.panel.sources),
             "tier": found.panel.tier,

@@ -31,11 +31,12 @@ class Drawdown(NamedTuple):
 
 
 class Regression(NamedTuple):
-    """Ordinary least squares of returns on factors: intercept, its plain t, slopes and the share explained."""
+    """Ordinary least squares of returns on factors: intercept and slopes, their plain t, and the share explained."""
 
     alpha: float
     alpha_t: float
     betas: Floats
+    betas_t: Floats
     r_squared: float
 
 
@@ -81,7 +82,7 @@ def alpha_beta(returns: Floats, factors: Floats) -> Regression:
     """Intercept and slopes of the returns on one factor or several.
 
     factors : (n_periods,) or (n_periods, n_factors), returns of the same periods
-    alpha is per period; its t is against Student's t with n_periods - n_factors - 1 degrees.
+    alpha is per period; a t is against Student's t with n_periods - n_factors - 1 degrees, NaN of a perfect fit.
     """
     y = _returns(returns, "alpha_beta")
     x = np.column_stack([np.ones(len(y)), factors])
@@ -93,12 +94,14 @@ def alpha_beta(returns: Floats, factors: Floats) -> Regression:
     coefficients: Floats = np.asarray(np.linalg.lstsq(x, y, rcond=None)[0], np.float64)
     left = y - x @ coefficients
     squares = float(left @ left)
-    error = np.sqrt(squares / spare * np.linalg.inv(x.T @ x)[0, 0])
+    error = np.sqrt(squares / spare * np.diag(np.linalg.inv(x.T @ x)))
+    t = np.divide(coefficients, error, out=np.full(len(error), np.nan), where=error > 0)
     total = float(((y - y.mean()) ** 2).sum())
     return Regression(
         alpha=float(coefficients[0]),
-        alpha_t=float(coefficients[0] / error) if error > 0 else float("nan"),
+        alpha_t=float(t[0]),
         betas=coefficients[1:],
+        betas_t=t[1:],
         r_squared=1 - squares / total if total > 0 else float("nan"),
     )
 

@@ -65,7 +65,8 @@ def test_alpha_beta_is_statsmodels(n_factors: int) -> None:
     fit = sm.OLS(returns, sm.add_constant(factors)).fit()
     found = performance.alpha_beta(returns, factors if n_factors > 1 else factors[:, 0])
     np.testing.assert_allclose([found.alpha, *found.betas], fit.params)
-    assert (found.alpha_t, found.r_squared) == (pytest.approx(fit.tvalues[0]), pytest.approx(fit.rsquared))
+    np.testing.assert_allclose([found.alpha_t, *found.betas_t], fit.tvalues)
+    assert found.r_squared == pytest.approx(fit.rsquared)
 
 
 def test_alpha_beta_refuses_the_same_factor_twice() -> None:
