@@ -45,6 +45,7 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m research.benchmarks
+	$(BIN)/python -m research.truths --full
 
 db: $(STAMP)
 	$(BIN)/nexus db up

@@ -38,6 +38,9 @@ BENCHMARKS = [
     Benchmark("panel_warm", "panel.py", ("warm",), 80),
     Benchmark("asof", "asof.py", (), 12),
     Benchmark("evaluate_many", "evaluate_many.py", (), 3),
+    Benchmark("backtest_small", "backtest.py", ("small",), 50),
+    Benchmark("backtest_large", "backtest.py", ("large",), 300),
+    Benchmark("backtest_sweep", "backtest_sweep.py", (), 5),
 ]
 
 
