@@ -126,24 +126,28 @@ def clone(database: Database, name: str) -> Database:
         When another session is connected: close it and try again.
     """
     database.dispose()
+    attempts = 4 if _scheduler(database, "stop") else 1
     try:
-        # a scheduler that was just being started when it was told to stop is there once more
-        for patience in range(2 if _scheduler(database, "stop") else 0, -1, -1):
-            try:
-                with database.sibling("postgres").autocommit() as connection:
-                    connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{database.url.database}"'))
-                break
-            except DBAPIError as error:
-                if patience and isinstance(error.orig, ObjectInUse):
-                    _scheduler(database, "stop")
-                    continue
-                said = str(error.orig).strip()
-                raise DatabaseError(
-                    f"clone of {database.url.database}: {said}; close other sessions and try again"
-                ) from error
+        while not _copied(database, name, last=attempts == 1):
+            attempts -= 1
+            _scheduler(database, "stop")  # it was just being started when it was told to stop
     finally:
         _scheduler(database, "start")
     return database.sibling(name)
+
+
+def _copied(database: Database, name: str, last: bool) -> bool:
+    """Copy the database; False where it was in use and this is not the last attempt."""
+    with database.sibling("postgres").autocommit() as connection:
+        try:
+            connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{database.url.database}"'))
+        except DBAPIError as error:
+            if isinstance(error.orig, ObjectInUse) and not last:
+                return False
+            raise DatabaseError(
+                f"clone of {database.url.database}: {str(error.orig).strip()}; close other sessions and try again"
+            ) from error
+    return True
 
 
 def _scheduler(database: Database, verb: str) -> bool:
