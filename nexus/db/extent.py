@@ -39,6 +39,4 @@ def price_extent(database: Database, load_id: int | None = None) -> Extent:
 _PRICES = text(
     "SELECT min(session), max(session) FROM prices WHERE CAST(:load_id AS bigint) IS NULL OR load_id <= :load_id"
 )
-_SERIES = text(
-    "SELECT DISTINCT series FROM benchmarks WHERE CAST(:load_id AS bigint) IS NULL OR load_id <= :load_id"
-)
+_SERIES = text("SELECT DISTINCT series FROM benchmarks WHERE CAST(:load_id AS bigint) IS NULL OR load_id <= :load_id")

@@ -77,9 +77,7 @@ def _blocks(connection: Connection) -> Iterator[Finding]:
         if row.there != row.last_evaluation_id - row.first_evaluation_id + 1:
             yield Finding(where, f"holds {row.there} evaluations: some are missing")
         if bytes(row.computed) != bytes(row.hash):
-            yield Finding(
-                where, "hash does not match: a row, or its hypothesis, was edited, removed or reordered"
-            )
+            yield Finding(where, "hash does not match: a row, or its hypothesis, was edited, removed or reordered")
         if (row.looks, row.m) != (row.counted, max(ledger.LEAST_M, row.counted)):
             yield Finding(where, f"says {row.looks} looks and M = {row.m}; {row.counted} looks are there")
 

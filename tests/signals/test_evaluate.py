@@ -7,6 +7,7 @@ from datetime import date
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from scipy import stats
 from small_market import Market
@@ -15,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from nexus.db import ledger_audit
 from nexus.db.engine import Database
+from nexus.db.load import begin_run, load
 from nexus.errors import InputError, RefusedError
 from nexus.signals import registry
 from nexus.signals.evaluate import evaluate
@@ -176,6 +178,21 @@ def test_an_approval_cannot_be_forged_in_the_registry(database: Database, judged
             connection.execute(text(statement))
     with pytest.raises(DBAPIError, match=r"insert-only|permission denied"), database.write() as connection:
         connection.execute(text("DELETE FROM signal_registry"))
+
+
+def test_what_was_loaded_later_does_not_change_a_replay(database: Database, market: Market, judged) -> None:
+    prices = market.tables["prices"]
+    month = prices["session"].between(market.day(430), market.day(455)) & prices["company_id"].isin(
+        market.companies[:9]
+    )
+    wrong = prices[month].assign(known_at=pd.Timestamp.now(tz="UTC"), close=prices["close"] * 3)
+    run = begin_run(database, "test")
+    rows = pa.Table.from_pandas(wrong, preserve_index=False)
+    assert load(database, run, "prices", rows, source="test", file=None, known_at_given=True).inserted == len(wrong)
+    then = judged[0].evaluations[0]
+    assert reproduce(database, then.evaluation_id, {"size": SIZE}).reproduced
+    (now,) = evaluate(database, [SIZE], HORIZONS)
+    assert not np.array_equal(now.evaluations[0].judged.ic, then.judged.ic)
 
 
 def _raw_level(market: Market, prices: pd.DataFrame, day: date) -> pd.Series:
