@@ -55,6 +55,11 @@ class Schedule:
         """The session before one."""
         return self._day(int(np.searchsorted(self.calendar.days, np.datetime64(day))) - 1)
 
+    def reopens(self, day: date) -> np.datetime64:
+        """When the session after one opens (UTC)."""
+        row = int(np.searchsorted(self.calendar.days, np.datetime64(day)))
+        return np.datetime64(self.calendar.opens_at[row + 1], "us")
+
     def decides(self, rule: Rule, day: date) -> bool:
         """Whether a rebalance rule decides at the close of a session."""
         rows = decision_rows(self.calendar.days, rule, day, day + AHEAD)

@@ -11,7 +11,6 @@ import numpy as np
 from nexus.backtest.market import Events, Market, Session
 from nexus.backtest.read import FIELDS, market_of
 from nexus.db.engine import Database
-from nexus.db.extent import price_extent
 from nexus.db.panel import Panel
 from nexus.maths.types import Dates, Ints
 from nexus.settings import settings
@@ -72,18 +71,16 @@ class Tape:
 def read_tape(database: Database, companies: Iterable[int], end: date, seen: Seen, *, days: int = SHORT) -> Tape:
     """Read the market of some companies from `days` calendar days before a session to its close."""
     series = settings().market
-    there = series in price_extent(database, seen.load_id).series
     panel = Panel.open(
         database,
         start=end - timedelta(days),
         end=end,
         companies=sorted(set(companies)) or None,
-        inputs=[*(f"prices.{name}" for name in FIELDS), *([f"benchmarks.{series}"] if there else [])],
+        inputs=[*(f"prices.{name}" for name in FIELDS), f"benchmarks.{series}"],
         load_id=seen.load_id,
         as_of=seen.as_of,
         calendar=settings().calendar,
     )
     n, columns = len(panel.sessions), np.arange(len(panel.companies))
-    level = float(panel.ahead.benchmark(series)[-1]) if there else float("nan")
-    return Tape(panel.sessions, panel.companies, market_of(panel.ahead, n, columns, panel.companies), level,
-                panel.load_id)  # fmt: skip
+    market = market_of(panel.ahead, n, columns, panel.companies)
+    return Tape(panel.sessions, panel.companies, market, float(panel.ahead.benchmark(series)[-1]), panel.load_id)

@@ -1,12 +1,12 @@
-"""A simulated market whose last months arrive day by day, one signal that stands, and a run that trades it."""
+"""A simulated market whose last months arrive day by day, two signals that stand, and runs that trade them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from nexus.backtest.run import run
@@ -21,17 +21,19 @@ from nexus.signals.user import from_file
 PLANTED = Path(__file__).parents[2] / "research" / "planted_factors.py"
 SOURCE = "simulated-5"
 SESSIONS, LISTED, LIVE = 2520, 120, 70
+SIGNALS = ("P1", "P4")
+CAPITAL = 1e6
 DAILY = ("prices", "benchmarks")
 
 
 @dataclass(frozen=True)
 class World:
-    """`sessions` of the whole market; the first `LIVE` before its end have not arrived yet."""
+    """A market whose last `LIVE` sessions have not arrived yet; backtests by the signals they trade."""
 
     frames: dict[str, pd.DataFrame]
     sessions: list[date]
     factors: dict[str, Factor]
-    backtest_id: int
+    backtests: dict[str, int]
 
     @property
     def live(self) -> list[date]:
@@ -39,9 +41,9 @@ class World:
         return self.sessions[-LIVE:]
 
     @property
-    def month_ends(self) -> list[date]:
-        """Last sessions of the months that end among them."""
-        return [one for one, two in zip(self.live, self.live[1:], strict=False) if one.month != two.month]
+    def decided(self) -> date:
+        """The second month-end among them."""
+        return month_ends(self.live)[1]
 
     def around(self, day: date, before: int, after: int) -> list[date]:
         """Sessions from so many before a day to so many after it."""
@@ -58,28 +60,60 @@ class World:
         ingest_frames(database, {kind: self.rows(kind, first, last) for kind in DAILY}, SOURCE)
 
 
-def build(database: Database) -> World:
-    """Everything up to the live part, P1 registered, and a backtest of it over two years before."""
+def draw() -> tuple[dict[str, pd.DataFrame], list[date]]:
+    """Frames of the market and its sessions.
+
+    Of those whom P1 likes best at the second month-end of the live part one does not trade on the day after, one splits
+    and one is delisted; each between that month-end and the next.
+    """
     frames = tables(simulate(seed=5, sessions=SESSIONS, listed=LISTED))
     sessions = sorted(pd.to_datetime(frames["benchmarks"]["date"]).dt.date.unique())
+    decided = month_ends(sessions[-LIVE:])[1]
+    facts = frames["fundamentals"]
+    scores = facts[(facts["field"] == "planted_p1") & (pd.to_datetime(facts["period_end"]).dt.date == decided)]
+    halted, split, gone = scores.sort_values("value")["ticker"].iloc[-3:]
+    day = [pd.Timestamp(sessions[sessions.index(decided) + later]) for later in (1, 6, 9)]
+    prices = frames["prices"]
+    after = (prices["ticker"] == split) & (prices["date"] >= day[1])
+    prices.loc[after, ["open", "high", "low", "close"]] /= 2
+    prices.loc[after, "volume"] *= 2
+    missing = (prices["ticker"] == halted) & (prices["date"] == day[0])
+    missing |= (prices["ticker"] == gone) & (prices["date"] >= day[2])
+    told = pd.DataFrame(
+        {"ticker": [split, gone], "ex_date": day[1:], "kind": ["split", "delisting"], "value": [2, -0.3]}
+    )
+    told["known_at"] = told["ex_date"].dt.tz_localize("UTC")
+    return frames | {"prices": prices[~missing], "actions": pd.concat([frames["actions"], told])}, sessions
+
+
+def build(database: Database) -> World:
+    """Everything up to the live part, P1 and P4 registered, and a backtest of them over two years before."""
+    frames, sessions = draw()
     begin = pd.Timestamp(sessions[-LIVE])
     early = {kind: frame[frame["date"] < begin] if kind in DAILY else frame for kind, frame in frames.items()}
-    ingest_frames(database, early, SOURCE)
+    loaded = ingest_frames(database, early, SOURCE)
+    assert not any(one.rejected for one in loaded), loaded
     factors = from_file(PLANTED)
-    (registered,) = register(database, [factors["P1"]])
-    assert registered.signal.status == "approved", registered.signal.reason
+    registered = register(database, [factors[name] for name in SIGNALS])
+    assert [one.signal.status for one in registered] == ["approved"] * len(SIGNALS)
+    return World(frames, sessions, factors, {name: traded(database, sessions, name) for name in (*SIGNALS, "P1+P4")})
+
+
+def traded(database: Database, sessions: list[date], names: str) -> int:
+    """A backtest of signals, named with a plus between them."""
     spec = Spec.of(
         {
-            "signals": [{"name": "P1"}],
+            "signals": [{"name": name} for name in names.split("+")],
             "universe": "SIM500",
             "start": sessions[-LIVE - 504],
             "end": sessions[-LIVE - 1],
             "portfolio": {"quantiles": 5, "neutral": ["beta"], "max_volume_share": 0.1},
-            "capital": 1e6,
+            "capital": CAPITAL,
         }
     )
-    return World(frames, sessions, factors, run(database, spec, mode="fixed").backtest_id)
+    return run(database, spec, mode="fixed").backtest_id
 
 
-def random(seed: int) -> np.random.Generator:
-    return np.random.default_rng(seed)
+def month_ends(sessions: list[date]) -> list[date]:
+    """Last sessions of the months that end among them."""
+    return [one for one, two in pairwise(sessions) if one.month != two.month]

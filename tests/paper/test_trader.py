@@ -22,7 +22,7 @@ def arrived(database: Database, world: World) -> list[date]:
 
 
 def test_the_same_days_through_the_backtester(database: Database, world: World, arrived: list[date]) -> None:
-    open_account(database, "equal", world.backtest_id, start=arrived[0])
+    open_account(database, "equal", world.backtests["P1"], start=arrived[0])
     done = run(database, "equal", world.factors, arrived[-1])
     assert [one.session for one in done.processed] == arrived and done.waiting is None
     trading = Trading.of(database, "equal", arrived[-1])
