@@ -82,18 +82,11 @@ def reproduce(database: Database, backtest_id: int, progress: Progress = iter) -
         as_of=then.as_of,
         progress=progress,
     )
-    changed = {
-        "the code": then.code_hash != code_hash(),
-        "the data it reads": then.fingerprint != account.found.panel.fingerprint,
-    }
     differences = [*_curves(curve, account.curve), *_trades(trades, account.trades), *_approvals(recorded, account)]
-    return Reproduction(
-        backtest_id,
-        len(curve.sessions),
-        len(trades.sessions),
-        tuple(differences),
-        tuple(k for k, v in changed.items() if v),
-    )
+    changed = ["the code"] if then.code_hash != code_hash() else []
+    if differences and not changed:  # a load never grows, so somebody went past the guards, or a canary ran since
+        changed = ["facts or scores, by their owner, or what a canary said: run `nexus audit facts`"]
+    return Reproduction(backtest_id, len(curve.sessions), len(trades.sessions), tuple(differences), tuple(changed))
 
 
 def _curves(then: Curve, now: Curve) -> list[str]:

@@ -78,7 +78,7 @@ class Ahead:
     @cached_property
     def delisting(self) -> Floats:
         """(m,) return after the last price, as a fraction; NaN unknown."""
-        known = self._data.actions_at(self._instant, self._last + 1).only(DELISTING)
+        known = self._data.actions_at(self._instant, len(self._data.market.days)).only(DELISTING)
         result = np.full(len(self._data.companies), np.nan)
         result[known.column] = known.value
         return _frozen(result)

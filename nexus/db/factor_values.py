@@ -105,9 +105,10 @@ def read_scores(
     return out
 
 
-def published(connection: Connection, factor: str, version: str) -> tuple[date, date] | None:
-    """First and last day with a score; None without any."""
-    first, last = connection.execute(_EXTENT, {"factor": factor, "version": version}).one()
+def published(connection: Connection, factor: str, version: str, least: int = 1) -> tuple[date, date] | None:
+    """First and last day with a score of so many companies at least; None without any."""
+    asked = {"factor": factor, "version": version, "least": least}
+    first, last = connection.execute(_EXTENT, asked).one()
     return None if first is None else (first, last)
 
 
@@ -117,7 +118,10 @@ FROM factor_values v JOIN model_runs r USING (run_id)
 WHERE v.factor = %s AND v.version = %s AND r.load_id <= %s
 """
 _ANY = text("SELECT EXISTS (SELECT FROM factor_values WHERE factor = :factor AND version = :version)")
-_EXTENT = text("SELECT min(as_of), max(as_of) FROM factor_values WHERE factor = :factor AND version = :version")
+_EXTENT = text(
+    "SELECT min(as_of), max(as_of) FROM (SELECT as_of FROM factor_values "
+    "WHERE factor = :factor AND version = :version GROUP BY as_of HAVING count(*) >= :least) days"
+)
 _COMPUTED = text(
     "CREATE TEMPORARY TABLE computed_values (factor text, version text, company_id integer, as_of date, "
     "score double precision, known_at timestamptz) ON COMMIT DROP"

@@ -198,6 +198,23 @@ class TestAgainstTwin:
         assert panel.ahead.last_bar.tolist() == [days.index(own[-1]) if own else -1 for own in known]
 
     @quick
+    @given(bases=BASES, prompt=prompt_bars, late=late_bars, actions=actions, today=st.sampled_from(range(len(DAYS))))
+    def test_labels_as_of_a_day_are_those_of_a_panel_opened_then(
+        self, database: Database, bases: Any, prompt: Any, late: Any, actions: Any, today: int
+    ) -> None:
+        world = World(database, bases)
+        world.load("corporate_actions", bound(world, "corporate_actions", actions))
+        load_id = world.load("prices", bound(world, "prices", bars(prompt, late)))
+        inputs = "prices.close", "prices.volume"
+        found = opened(world, load_id, *inputs).ahead_as_of(DAYS[today])
+        wanted = opened(world, load_id, *inputs, as_of=CLOSES[today]).ahead
+        for name in ("close", "total_return", "has_bar", "last_bar", "market_last", "delisting"):
+            assert_array_equal(getattr(found, name), getattr(wanted, name))
+        assert_array_equal(found.bars("volume"), wanted.bars("volume"))
+        for name in ("row", "column", "kind", "source", "value", "known_at"):
+            assert_array_equal(getattr(found.actions, name), getattr(wanted.actions, name))
+
+    @quick
     @given(bases=BASES, drawn=fundamentals, n=st.integers(1, 4), max_age=st.none() | st.integers(0, 120))
     def test_fundamentals(self, database: Database, bases: Any, drawn: Any, n: int, max_age: int | None) -> None:
         world = World(database, bases)
