@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from nexus.backtest.engine import returns_of
 from nexus.db import backtests
 from nexus.db.backtests import Recorded
 from nexus.db.engine import Database
 from nexus.errors import InputError
+from nexus.maths.track import returns_of
 from nexus.maths.types import Floats
 
 FIGURES = (

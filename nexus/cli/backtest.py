@@ -117,6 +117,18 @@ def reproduce(number: int, as_json: bool) -> None:
     raise click.exceptions.Exit(int(not found.reproduced))
 
 
+@backtest.command()
+@click.argument("number", metavar="ID", type=int)
+@click.option("--to", "path", type=click.Path(path_type=Path), help="Page to write  [default: among the reports]")
+def tearsheet(number: int, path: Path | None) -> None:
+    """Write the tear sheet of run ID: a page for any browser, and its drawings as PNG files beside it."""
+    from nexus.report.tearsheet import write
+    from nexus.settings import settings
+
+    page = write(database(), number, path or settings().reports_dir / f"backtest-{number}.html")
+    say(" ".join(filter(None, [mark(recorded(number)), page.resolve().as_uri()])))
+
+
 def recorded(number: int) -> Recorded:
     """The run of that number."""
     from nexus.db.backtests import read

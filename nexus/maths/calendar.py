@@ -8,6 +8,8 @@ from nexus.maths.types import Dates
 
 MONTH = 21.0
 """Sessions in a month, by convention."""
+YEAR = 252
+"""Sessions in a year, by convention."""
 
 
 def increasing(dates: Dates, what: str) -> Dates:

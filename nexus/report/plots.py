@@ -9,7 +9,9 @@ import numpy as np
 import plotly.graph_objects as go
 from scipy import stats
 
-BLUE, ORANGE, GREY = "#2b6cb0", "#c05621", "#a0aec0"
+from nexus.report.chart import BLUE, GREY, ORANGE
+from nexus.report.interactive import figure
+
 Look = Mapping[str, Any]
 """A row of `factor_evaluations`, with `side`: -1 where it is of this signal upside down."""
 
@@ -21,28 +23,13 @@ def figures(looks: Sequence[Look], decisive: Look) -> list[str]:
     decisive : the one whose series is drawn
     """
     drawn = (_series(decisive), _horizons(looks), _quantiles(decisive), _turnover(looks))
-    return [str(figure.to_json()) for figure in drawn]
-
-
-def _figure(title: str, *traces: go.Bar | go.Scatter, **layout: Any) -> go.Figure:
-    return go.Figure(
-        traces,
-        {
-            "title": {"text": title, "font": {"size": 14}},
-            "template": "plotly_white",
-            "height": 320,
-            "margin": {"l": 48, "r": 48, "t": 40, "b": 48},
-            "showlegend": False,
-            "font": {"family": "system-ui, sans-serif", "size": 12},
-            **layout,
-        },
-    )
+    return [str(one.to_json()) for one in drawn]
 
 
 def _series(look: Look) -> go.Figure:
     ic = np.array(look["gate_ic"], float) * look["side"]
     dates = [str(day) for day in look["gate_dates"]]
-    return _figure(
+    return figure(
         f"Monthly IC (bars) and its sum (line), {look['horizon']} sessions",
         go.Bar(x=dates, y=ic.round(4), marker={"color": GREY, "line": {"width": 0}}, name="IC"),
         go.Scatter(x=dates, y=ic.cumsum().round(4), line_color=BLUE, name="sum", yaxis="y2"),
@@ -68,13 +55,13 @@ def _horizons(looks: Sequence[Look]) -> go.Figure:
     points = go.Scatter(
         x=names, y=mean, error_y={"array": reach}, mode="markers", marker={"size": 10, "color": BLUE}, name="mean IC"
     )
-    return _figure("Mean IC, 90 % interval; detectable IC (dashes)", points, *edges, xaxis=_sessions())
+    return figure("Mean IC, 90 % interval; detectable IC (dashes)", points, *edges, xaxis=_sessions())
 
 
 def _quantiles(look: Look) -> go.Figure:
     means = look["details"].get("quantile_returns") or []
     names = [str(place + 1) for place in range(len(means))]
-    return _figure(
+    return figure(
         f"Mean return over {look['horizon']} sessions by quantile",
         go.Bar(x=names, y=means, marker_color=BLUE),
         xaxis={"type": "category", "title": {"text": "quantile of the score, low to high"}},
@@ -85,7 +72,7 @@ def _quantiles(look: Look) -> go.Figure:
 def _turnover(looks: Sequence[Look]) -> go.Figure:
     known = [look for look in looks if look["details"].get("turnover") is not None]
     traded = [look["details"]["turnover"] / look["details"].get("overlap", 1) for look in known]
-    return _figure(
+    return figure(
         "Turnover a period, one way, of the tranches",
         go.Bar(x=[str(look["horizon"]) for look in known], y=traded, marker_color=BLUE),
         xaxis=_sessions(),

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, select_autoescape
-from plotly.offline import get_plotlyjs
-
-from nexus import __version__
 from nexus.db import admin
 from nexus.db.engine import Database
 from nexus.db.evidence import Evidence, evidence, ledger
 from nexus.maths import hlz
 from nexus.report import plots
-from nexus.report.words import number, summary, verdict_sentence
+from nexus.report.page import write_page
+from nexus.report.words import summary, verdict_sentence
 
 
 def write(database: Database, path: Path, *, data: str, notes: Sequence[str] = ()) -> Path:
@@ -27,23 +23,15 @@ def write(database: Database, path: Path, *, data: str, notes: Sequence[str] = (
     """
     with database.read() as connection:
         signals, chain = evidence(connection), ledger(connection)
-    environment = Environment(loader=PackageLoader("nexus.report"), autoescape=select_autoescape())
-    environment.globals["number"] = number
-    page = environment.get_template("registry.html").render(
+    return write_page(
+        "registry.html",
+        path,
         data=data,
         notes=[summary(signals, chain.m), *notes],
         ledger=chain,
         server=str(admin.status(database).capabilities),
-        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        version=__version__,
         signals=[_section(place, signal) for place, signal in enumerate(signals)],
-        plotly=get_plotlyjs(),
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(page, encoding="utf-8")
-    partial.replace(path)
-    return path
 
 
 def _section(place: int, found: Evidence) -> Mapping[str, Any]:

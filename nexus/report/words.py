@@ -43,3 +43,16 @@ def verdict_sentence(signal: Mapping[str, Any], look: Mapping[str, Any]) -> str:
 def number(value: float | None, form: str, side: int = 1) -> str:
     """`value` times `side` in printf form; nothing for None."""
     return "" if value is None else form % (value * side)
+
+
+def percent(value: float | None, form: str = "%.1f") -> str:
+    """A fraction in per cent; nothing for None."""
+    return "" if value is None else f"{form % (100 * value)} %"
+
+
+def money(value: float) -> str:
+    """Three digits and a word: 12.3 million."""
+    for size, word in ((1e9, " billion"), (1e6, " million"), (1e3, " thousand")):
+        if value >= size:
+            return f"{value / size:.3g}{word}"
+    return f"{value:.3g}"
