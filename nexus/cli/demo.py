@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SIMULATED = {"NEXUS_UNIVERSE": "SIM500", "NEXUS_MARKET": "SIMX", "NEXUS_SECTORS": "SIM"}
 MANY_ALIKE = {f"P6_{place}" for place in range(3, 20)}
 """Of twenty near-duplicates three show what the ledger says of them."""
+TRADED = ("P1", "P4", "N0")
+"""Judged on the simulated market when nothing real stands: two truths and one noise."""
 PLANTED = ROOT / "research" / "planted_factors.py"
 
 
@@ -26,14 +29,15 @@ PLANTED = ROOT / "research" / "planted_factors.py"
 @click.option("--simulated", is_flag=True, help="The simulated market, also where the data pack is there.")
 @click.option("--seed", default=0, show_default=True, help="Of the simulated market.")
 def demo(simulated: bool, seed: int) -> None:
-    """Ingest, evaluate, register; print the registry and write a report."""
+    """Ingest, evaluate, register, trade what stands; print the registry and write reports."""
+    from nexus.cli import demo_trading
     from nexus.db import capabilities
     from nexus.settings import settings
 
     start = perf_counter()
     folder = settings().data_dir
     real = not simulated and (folder / "prices_daily_yf_2005_2024.parquet").is_file()
-    own = database()
+    own = configured = database()
     if real:
         data = f"Real data from {folder}"
         say(f"real data: the pack in {folder}")
@@ -44,9 +48,17 @@ def demo(simulated: bool, seed: int) -> None:
     with own.read() as connection:
         say(f"{own}: {capabilities.detect(connection)}")
     _ingest(own, folder, seed, real)
-    _register(own, real)
+    _register(own, _factors(real))
     page = _report(own, data, real)
     say(f"report: {page.resolve().as_uri()}")
+    names = demo_trading.standing(own)
+    if not names:
+        say("nothing stands, so nothing trades here: the backtest and the paper account are on the simulated market")
+        own = _simulated(configured, seed)
+        _ingest(own, folder, seed, False)
+        _register(own, [factor for factor in _factors(False) if factor.name in TRADED])
+        names = demo_trading.standing(own)
+    demo_trading.trade(own, names, _factors(False), page.with_name("tearsheet.html"))
     say(f"done in {perf_counter() - start:.0f} s; a second run does only what is missing")
 
 
@@ -74,7 +86,7 @@ def _ingest(own: Database, folder: Path, seed: int, real: bool) -> None:
     say(f"ingest: {inserted:,} rows inserted, {rejected} rejected, in {perf_counter() - start:.0f} s")
 
 
-def _register(own: Database, real: bool) -> None:
+def _register(own: Database, factors: Sequence[Scorable]) -> None:
     from nexus.cli.progress import bar
     from nexus.cli.signals import print_registry
     from nexus.db.evidence import evidence, ledger
@@ -82,7 +94,7 @@ def _register(own: Database, real: bool) -> None:
     from nexus.signals.registry import listed, register, unregistered, verdicts
 
     start = perf_counter()
-    missing = unregistered(own, _factors(real))
+    missing = unregistered(own, factors)
     with bar("evaluate") as walk:
         register(own, missing, progress=walk)
     verdicts(own)
