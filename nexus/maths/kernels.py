@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nexus.maths.compiled import kernel
-from nexus.maths.types import Bools, Floats
+from nexus.maths.types import Floats
 
 Keys = NDArray[np.uint64]
 Small = NDArray[np.int32]
@@ -278,8 +278,23 @@ def correlate_rows(order: Small, counts_in: Small, values: Floats, out: Floats) 
 
 
 @kernel
-def _joint_ranks(row: Small, n_row: int, inside: Bools, columns: Small, out: Small) -> tuple[int, int]:
-    """Twice the average ranks of a row's columns that are `inside`, written into `out`; how many, and their squares."""
+def doubled_rank_rows(order: Small, counts: Small, out: Small) -> None:
+    """Twice the average ranks by `order_rows`, written into `out` (n_rows, n_columns), which comes filled with 0."""
+    for t in range(order.shape[0]):
+        start = 0
+        n = counts[t]
+        while start < n:
+            stop = start + 1
+            while stop < n and order[t, stop] < 0:
+                stop += 1
+            for k in range(start, stop):
+                out[t, order[t, k] ^ (order[t, k] >> 31)] = start + stop + 1
+            start = stop
+
+
+@kernel
+def _joint_ranks(row: Small, n_row: int, inside: Small, columns: Small, out: Small) -> tuple[int, int]:
+    """Twice the average ranks of a row's columns that are `inside` (not 0), into `out`; how many, and their squares."""
     n = 0
     start = 0
     squares = 0
@@ -293,7 +308,7 @@ def _joint_ranks(row: Small, n_row: int, inside: Bools, columns: Small, out: Sma
             squares += (n - start) * (start + n + 1) * (start + n + 1)
             start = n
         columns[n] = column
-        n += inside[column]
+        n += inside[column] != 0
     for j in range(start, n):
         out[columns[j]] = start + n + 1
     squares += (n - start) * (start + n + 1) * (start + n + 1)
@@ -301,30 +316,34 @@ def _joint_ranks(row: Small, n_row: int, inside: Bools, columns: Small, out: Sma
 
 
 @kernel
-def correlate_orders(order: Small, counts: Small, order_too: Small, counts_too: Small, out: Floats) -> None:
+def correlate_orders(
+    order: Small, counts: Small, order_too: Small, counts_too: Small, doubled_too: Small, out: Floats
+) -> None:
     """Spearman correlation of rows that `order_rows` ordered, over names in both: `correlate_rows` without sorting.
 
+    doubled_too : (n_rows, n_columns), the second's `doubled_rank_rows`: its ranks where nobody falls out
     out : (n_rows,), written: NaN with fewer than 3 names or without variance in either
     """
     n_rows, n_columns = order.shape
-    inside, inside_too = np.empty(n_columns, np.bool_), np.empty(n_columns, np.bool_)
     columns = np.empty(n_columns + 1, np.int32)
-    ranks, ranks_too = np.empty(n_columns, np.int32), np.empty(n_columns, np.int32)
+    ranks, ranks_too = np.zeros(n_columns, np.int32), np.empty(n_columns, np.int32)
     for t in range(n_rows):
-        inside[:] = False
-        inside_too[:] = False
-        for k in range(counts[t]):
-            inside[order[t, k] ^ (order[t, k] >> 31)] = True
-        for k in range(counts_too[t]):
-            inside_too[order_too[t, k] ^ (order_too[t, k] >> 31)] = True
-        n, squares = _joint_ranks(order[t], counts[t], inside_too, columns, ranks)
-        _, squares_too = _joint_ranks(order_too[t], counts_too[t], inside, columns, ranks_too)
+        ranks[:] = 0
+        n, squares = _joint_ranks(order[t], counts[t], doubled_too[t], columns, ranks)
         out[t] = np.nan
         if n < 3:
             continue
         products = np.int64(0)
-        for j in range(n):
-            products += np.int64(ranks[columns[j]]) * np.int64(ranks_too[columns[j]])
+        squares_too = np.int64(0)
+        if n == counts_too[t]:
+            for j in range(n):
+                rank = np.int64(doubled_too[t, columns[j]])
+                products += np.int64(ranks[columns[j]]) * rank
+                squares_too += rank * rank
+        else:
+            _, squares_too = _joint_ranks(order_too[t], counts_too[t], ranks, columns, ranks_too)
+            for j in range(n):
+                products += np.int64(ranks[columns[j]]) * np.int64(ranks_too[columns[j]])
         centre = n * (n + 1) * (n + 1)
         if squares > centre and squares_too > centre:
             out[t] = (products - centre) / (np.sqrt(float(squares - centre)) * np.sqrt(float(squares_too - centre)))

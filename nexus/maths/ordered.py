@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -51,12 +52,20 @@ class Ordered:
                 f"rank_ic: {self.order.shape} and {forward.order.shape}; pass the same dates and names for both"
             )
         out = np.empty(len(self.counts))
+        y, doubled = forward, forward.doubled
         by_rows(
             lambda rows: kernels.correlate_orders(
-                self.order[rows], self.counts[rows], forward.order[rows], forward.counts[rows], out[rows]
+                self.order[rows], self.counts[rows], y.order[rows], y.counts[rows], doubled[rows], out[rows]
             ),
             *self.order.shape,
         )
+        return out
+
+    @cached_property
+    def doubled(self) -> kernels.Small:
+        """Twice the ranks, integers, (n_dates, n_companies); 0 for what was left out."""
+        out = np.zeros(self.order.shape, np.int32)
+        kernels.doubled_rank_rows(self.order, self.counts, out)
         return out
 
     def distinct(self) -> Ints:

@@ -97,8 +97,7 @@ def judge(
     window : (n_dates,), a window somebody chose; None: the look's own, from the earliest date on from which mean
         coverage reaches .90 and mean names 50, else from the first there is
     """
-    forwards = [labels.forward[horizon].returns for horizon in horizons]
-    usable = np.where(labels.members & _entered(labels, forwards) & np.isfinite(scores), scores, np.nan)
+    usable = np.where(labels.entered & np.isfinite(scores), scores, np.nan)
     order = Ordered.of(usable)
     told = order if raw is None else Ordered.of(np.where(np.isfinite(usable), raw, np.nan))
     names, distinct, commonest = told.counts.astype(np.int64), told.distinct(), told.commonest()
@@ -124,14 +123,6 @@ def wrong_since(dates: Dates, gate_ic: Floats, since: np.datetime64, sign: float
         return False
     t = inference.plain_t(after) * sign
     return bool(t < 0 and inference.p_value(t, len(after) - 1) / 2 < 0.05)
-
-
-def _entered(labels: Labels, forwards: Sequence[Floats]) -> Bools:
-    """Names with a bar at the entry: any window that is over tells."""
-    entered: Bools = np.isfinite(labels.one_period.returns)
-    for forward in forwards:
-        entered = entered | np.isfinite(forward)
-    return entered
 
 
 def _start(labels: Labels, names: Ints, there: Bools) -> int:
@@ -162,7 +153,7 @@ def _judged(
     forward, overlap = labels.forward[horizon], labels.overlaps[horizon]
     kept = inside & np.isfinite(ic)
     series, dates = ic[kept], labels.dates[kept]
-    books = np.where(inside[:, None], centred, np.nan)
+    books = centred if inside.all() else np.where(inside[:, None], centred, np.nan)
     gate = np.where(kept, ic, np.nan) if overlap == 1 else _calendar_time(books, overlap, labels)
     in_gate = np.isfinite(gate)
     gate_ic = gate[in_gate]
@@ -235,7 +226,7 @@ def _gate(series: Floats) -> dict[str, Any]:
 
 def _portfolio(weights: Floats, inside: Bools, overlap: int, labels: Labels, in_gate: Bools) -> dict[str, Any]:
     """Moments of the canonical portfolio: `overlap` tranches of centred score ranks, dollar-neutral, gross 1 each."""
-    held = np.where(inside[:, None], weights, 0.0)
+    held = weights if inside.all() else np.where(inside[:, None], weights, 0.0)
     earned = np.zeros(len(held))
     for lag in range(overlap):
         earned[lag:] += np.einsum("tc,tc->t", held[: len(held) - lag], labels.one_period_filled[lag:]) / overlap

@@ -47,13 +47,24 @@ class Labels:
 
     @cached_property
     def one_period_order(self) -> Ordered:
-        """The one-period returns, sorted once for every factor."""
+        """The one-period returns, sorted once for every factor; of everybody, since a book may hold who has left."""
         return Ordered.of(self.one_period.returns)
 
     @cached_property
     def forward_order(self) -> Mapping[int, Ordered]:
-        """Horizon -> its returns, sorted."""
-        return {horizon: Ordered.of(forward.returns) for horizon, forward in self.forward.items()}
+        """Horizon -> its returns of members, sorted."""
+        return {
+            horizon: Ordered.of(np.where(self.members, forward.returns, np.nan))
+            for horizon, forward in self.forward.items()
+        }
+
+    @cached_property
+    def entered(self) -> Bools:
+        """Members with a bar at the entry, (n_dates, n_companies): any window that is over tells."""
+        entered: Bools = np.isfinite(self.one_period.returns)
+        for forward in self.forward.values():
+            entered = entered | np.isfinite(forward.returns)
+        return entered & self.members
 
     @cached_property
     def one_period_ranked(self) -> tuple[Floats, Floats, Floats]:

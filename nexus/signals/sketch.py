@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nexus.db.ledger import digest
 from nexus.maths.ic import rank_ic
+from nexus.maths.ordered import Ordered
 from nexus.maths.stats import ranks
 from nexus.maths.types import Bools, Dates, Floats, Ints
 
@@ -84,8 +85,7 @@ def sketch(scores: Floats, dates: Dates, companies: Ints) -> Sketch:
 
 def values_hash(scores: Floats, dates: Dates, companies: Ints) -> bytes:
     """Digest of (company ids, 2 x average ranks, dates): equal only where every rank is."""
-    doubled = np.where(np.isfinite(scores), 2 * ranks(scores), -1)
-    return digest(dates, companies, doubled.astype(np.int32))
+    return digest(dates, companies, Ordered.of(scores).doubled)
 
 
 def correlation(a: Sketch, b: Sketch) -> float:

@@ -50,3 +50,9 @@ def test_ties_are_counted(different: int) -> None:
 def test_other_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="same dates and names"):
         Ordered.of(np.ones((3, 4))).rank_ic(Ordered.of(np.ones((4, 3))))
+
+
+def test_doubled_ranks_are_whole() -> None:
+    scores = draw(1, 5, 0.3)
+    expected = np.nan_to_num(2 * stats.ranks(scores)).astype(np.int32)
+    np.testing.assert_array_equal(Ordered.of(scores).doubled, expected)
