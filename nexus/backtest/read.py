@@ -94,7 +94,12 @@ def read(
 
 
 def _panel(database: Database, spec: Spec, signals: Mapping[str, Declared], choice: Choice) -> Panel:
-    there = price_extent(database, choice.load_id).series
+    extent = price_extent(database, choice.load_id)
+    if spec.start >= extent.last or spec.end <= extent.first:
+        raise InputError(
+            f"backtest: no prices between {spec.start} and {spec.end}; there are some from {extent.first} to "
+            f"{extent.last}"
+        )
     wanted = {f"prices.{name}" for name in FIELDS} | inputs_of({s.declaration_no: s for s in signals.values()})
     if spec.universe != PRICED:
         wanted.add(f"universe_members.{spec.universe}")
@@ -102,7 +107,7 @@ def _panel(database: Database, spec: Spec, signals: Mapping[str, Declared], choi
         wanted.update(exposed.INPUTS)
     if "sector" in spec.portfolio.neutral:
         wanted.add(f"classifications.{settings().sectors}")
-    wanted |= {f"benchmarks.{name}" for name in (settings().market, RISK_FREE, *FACTORS) if name in there}
+    wanted |= {f"benchmarks.{name}" for name in (settings().market, RISK_FREE, *FACTORS) if name in extent.series}
     return open_panel(database, wanted, choice)
 
 

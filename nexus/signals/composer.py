@@ -15,7 +15,7 @@ from nexus.maths.types import Bools, Floats, Ints
 LEAST = 24
 """Past dates with a return below which signals weigh the same."""
 PENALTY = 1.0
-"""Of the ridge, in mean diagonals of the signals' cross-products: 0 is least squares, and much is the IC weights."""
+"""Of the ridge, in mean diagonals of the signals' cross-products: little is least squares, much is the IC weights."""
 
 
 def scaled_ranks(scores: Floats) -> Floats:
