@@ -334,12 +334,12 @@ def correlate_orders(
         if n < 3:
             continue
         products = np.int64(0)
-        squares_too = np.int64(0)
+        squares_too = 0
         if n == counts_too[t]:
             for j in range(n):
                 rank = np.int64(doubled_too[t, columns[j]])
                 products += np.int64(ranks[columns[j]]) * rank
-                squares_too += rank * rank
+                squares_too += int(rank * rank)
         else:
             _, squares_too = _joint_ranks(order_too[t], counts_too[t], ranks, columns, ranks_too)
             for j in range(n):
