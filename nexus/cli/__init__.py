@@ -16,6 +16,7 @@ GROUPS = {
     "demo": ("nexus.cli.demo", "Ingest, evaluate, register; print the registry and write a report."),
     "ingest": ("nexus.cli.ingest", "Bring facts in, each with the moment it became known."),
     "ledger": ("nexus.cli.ledger", "Carry the record of all trials to another database."),
+    "paper": ("nexus.cli.paper", "Trade what passed on paper, an evening at a time."),
     "signals": ("nexus.cli.signals", "Evaluate factors, and see which stand."),
 }
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
+from sqlalchemy import text
 
 from nexus.backtest.run import run
 from nexus.backtest.spec import Spec
@@ -32,6 +33,7 @@ class World:
 
     frames: dict[str, pd.DataFrame]
     sessions: list[date]
+    eventful: tuple[str, ...]
     factors: dict[str, Factor]
     backtests: dict[str, int]
 
@@ -59,9 +61,18 @@ class World:
         """Ingest what arrives on these days."""
         ingest_frames(database, {kind: self.rows(kind, first, last) for kind in DAILY}, SOURCE)
 
+    def happened(self, database: Database) -> set[int]:
+        """Companies to which something happens after the second month-end."""
+        with database.read() as connection:
+            found = connection.execute(
+                text("SELECT DISTINCT company_id FROM symbols WHERE ticker = ANY(:tickers)"),
+                {"tickers": list(self.eventful)},
+            )
+            return set(found.scalars())
 
-def draw() -> tuple[dict[str, pd.DataFrame], list[date]]:
-    """Frames of the market and its sessions.
+
+def draw() -> tuple[dict[str, pd.DataFrame], list[date], tuple[str, ...]]:
+    """Frames of the market, its sessions, and tickers to which something happens.
 
     Of those whom P1 likes best at the second month-end of the live part one does not trade on the day after, one splits
     and one is delisted; each between that month-end and the next.
@@ -83,12 +94,20 @@ def draw() -> tuple[dict[str, pd.DataFrame], list[date]]:
         {"ticker": [split, gone], "ex_date": day[1:], "kind": ["split", "delisting"], "value": [2, -0.3]}
     )
     told["known_at"] = told["ex_date"].dt.tz_localize("UTC")
-    return frames | {"prices": prices[~missing], "actions": pd.concat([frames["actions"], told])}, sessions
+    return (
+        frames | {"prices": prices[~missing], "actions": pd.concat([frames["actions"], told])},
+        sessions,
+        (
+            halted,
+            split,
+            gone,
+        ),
+    )
 
 
 def build(database: Database) -> World:
     """Everything up to the live part, P1 and P4 registered, and a backtest of them over two years before."""
-    frames, sessions = draw()
+    frames, sessions, eventful = draw()
     begin = pd.Timestamp(sessions[-LIVE])
     early = {kind: frame[frame["date"] < begin] if kind in DAILY else frame for kind, frame in frames.items()}
     loaded = ingest_frames(database, early, SOURCE)
@@ -96,7 +115,9 @@ def build(database: Database) -> World:
     factors = from_file(PLANTED)
     registered = register(database, [factors[name] for name in SIGNALS])
     assert [one.signal.status for one in registered] == ["approved"] * len(SIGNALS)
-    return World(frames, sessions, factors, {name: traded(database, sessions, name) for name in (*SIGNALS, "P1+P4")})
+    return World(
+        frames, sessions, eventful, factors, {name: traded(database, sessions, name) for name in (*SIGNALS, "P1+P4")}
+    )
 
 
 def traded(database: Database, sessions: list[date], names: str) -> int:
