@@ -43,7 +43,7 @@ def save(chart: Chart, stamp: Stamp, folder: Path) -> Path:
             _bars(axes, chart)
         else:
             _curves(axes, chart, stamp)
-        _stamp(figure, stamp.lines)
+        _stamp(figure, stamp)
         figure.savefig(path, metadata={"Title": chart.title, "Description": "\n".join(stamp.lines)})
     return path
 
@@ -54,13 +54,13 @@ def _height(chart: Chart) -> float:
     return 1.6 + 0.25 * len(chart.names) * len(chart.bars) if isinstance(chart, Bars) else HEIGHT
 
 
-def _stamp(figure: Figure, lines: list[str]) -> None:
-    if lines[-1].startswith(EXPLORATORY):
+def _stamp(figure: Figure, stamp: Stamp) -> None:
+    if stamp.exploratory is not None:
         figure.text(
             0.5, 0.5, EXPLORATORY, fontsize=38, color="#9b2c2c", alpha=0.13, rotation=20, ha="center", va="center",
             weight="bold", zorder=10,
         )  # fmt: skip
-    short = [fill(shorten(line, 240, placeholder=" ..."), 100) for line in lines]
+    short = [fill(shorten(line, 240, placeholder=" ..."), 100) for line in stamp.lines]
     figure.supxlabel("\n".join(short), fontsize=8, color="#4a5568", x=0.01, ha="left")
 
 
