@@ -77,9 +77,8 @@ def _shade(chart: Curves, stamp: Stamp) -> dict[str, Any]:
     first, last = str(days[0]), str(min(days[-1], np.datetime64(stamp.cut)))
     box = {"type": "rect", "xref": "x", "yref": "paper", "x0": first, "x1": last, "y0": 0, "y1": 1,
            "fillcolor": SHADE, "opacity": 0.18, "line": {"width": 0}, "layer": "below"}  # fmt: skip
-    side = {"y": 0, "yanchor": "bottom"} if chart.filled else {"y": 1, "yanchor": "top"}
-    label = {"text": IN_SAMPLE, "xref": "x", "yref": "paper", "x": first, "xanchor": "left", **side, "showarrow": False,
-              "font": {"size": 11, "color": "#744210"}}  # fmt: skip
+    label = {"text": IN_SAMPLE, "xref": "x", "yref": "paper", "x": first, "y": 1, "xanchor": "left",
+             "yanchor": "bottom", "showarrow": False, "font": {"size": 11, "color": "#744210"}}  # fmt: skip
     return {"shapes": [box], "annotations": [label]}
 
 
@@ -110,7 +109,7 @@ def _heat(chart: Heat) -> go.Figure:
             colorscale=DIVERGING, zmin=-1, zmax=1, showscale=False, xgap=1, ygap=1, hoverongaps=False,
         ),
         height=90 + 24 * len(chart.rows),
-        xaxis={"type": "category", "side": "top", "fixedrange": True},
+        xaxis={"type": "category", "side": "top", "fixedrange": True, "tickangle": 0, "tickfont": {"size": 10}},
         yaxis={"type": "category", "autorange": "reversed", "fixedrange": True},
         margin={"l": 40, "r": 8, "t": 64, "b": 8},
     )  # fmt: skip

@@ -94,8 +94,7 @@ def _shade(axes: Axes, chart: Curves, stamp: Stamp) -> None:
     if stamp.cut is None or days[0] > np.datetime64(stamp.cut):
         return
     axes.axvspan(days[0], min(days[-1], np.datetime64(stamp.cut)), color=SHADE, alpha=0.18, lw=0, zorder=0)
-    y, side = (0.02, "bottom") if chart.filled else (0.98, "top")
-    axes.text(0.01, y, IN_SAMPLE, color="#744210", fontsize=9, transform=axes.transAxes, va=side)
+    axes.set_title(f"shaded: {IN_SAMPLE}", loc="right", color="#744210", fontsize=9)
 
 
 def _bars(axes: Axes, chart: Bars) -> None:

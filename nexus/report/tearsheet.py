@@ -14,6 +14,7 @@ from nexus.db.companies import sectors
 from nexus.db.curve import COSTS, Curve
 from nexus.db.engine import Database
 from nexus.db.evidence import Ledger, ledger
+from nexus.errors import InputError
 from nexus.report import account, interactive, still
 from nexus.report.chart import Chart, Stamp
 from nexus.report.page import write_page
@@ -28,6 +29,7 @@ FIGURES = (
     ("sessions", "sessions", "%d", 1),
 )  # fmt: skip
 """Label, key, printf form and factor of the lines of the table of figures."""
+NEEDED = {"approved", "by_company", "by_signal", "capacity_curve", "market", "signals", "trials"}
 PARTS = {"whole": None, "in-sample selection": "in_sample", "after the selection": "out_of_sample"}
 
 
@@ -52,7 +54,7 @@ def write(database: Database, backtest_id: int, path: Path) -> Path:
     Raises
     ------
     InputError
-        When there is no run of that number.
+        When there is no run of that number, or its row does not tell what is drawn.
     """
     facts = _read(database, backtest_id)
     told, figures = facts.run.backtest, facts.run.backtest.figures
@@ -89,6 +91,11 @@ def write(database: Database, backtest_id: int, path: Path) -> Path:
 def _read(database: Database, backtest_id: int) -> Facts:
     with database.read() as connection:
         run = backtests.read(connection, backtest_id)
+        if missing := NEEDED - run.backtest.figures.keys():
+            raise InputError(
+                f"backtest {backtest_id}: its row does not tell {', '.join(sorted(missing))}, so it was not recorded by "
+                "this version; run its spec again"
+            )
         return Facts(
             run=run,
             curve=backtests.curve(connection, backtest_id),

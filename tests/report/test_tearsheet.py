@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from parsed import Parsed
 from PIL import Image
 from recorded_runs import HOSTILE, Numbers, record
+from trading_rows import judged, recorded
 
 from nexus.cli.backtest import backtest
 from nexus.db import backtests
@@ -222,6 +223,15 @@ def test_hostile_names_stay_names(hostile: Sheet, stands: Sheet) -> None:
 def test_an_unknown_run_is_named(database: Database, numbers: Numbers, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="backtest 4711: unknown"):
         write(database, 4711, tmp_path / "no.html")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_row_that_tells_too_little_is_refused(database: Database, numbers: Numbers, tmp_path: Path) -> None:
+    number = recorded(database, judged(database, "bare"))
+    with pytest.raises(
+        InputError, match=f"backtest {number}: its row does not tell approved, by_company.*run its spec"
+    ):
+        write(database, number, tmp_path / "no.html")
     assert list(tmp_path.iterdir()) == []
 
 
