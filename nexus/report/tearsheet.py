@@ -93,8 +93,8 @@ def _read(database: Database, backtest_id: int) -> Facts:
         run = backtests.read(connection, backtest_id)
         if missing := NEEDED - run.backtest.figures.keys():
             raise InputError(
-                f"backtest {backtest_id}: its row does not tell {', '.join(sorted(missing))}, so it was not recorded by "
-                "this version; run its spec again"
+                f"backtest {backtest_id}: its row does not tell {', '.join(sorted(missing))}, so it was not recorded "
+                "by this version; run its spec again"
             )
         return Facts(
             run=run,
