@@ -51,11 +51,14 @@ class Facts:
 def write(database: Database, backtest_id: int, path: Path) -> Path:
     """Write the tear sheet of a run to `path`, and its drawings to the folder of that name without ending.
 
+    path : `.html` is added where it has no ending
+
     Raises
     ------
     InputError
         When there is no run of that number, or its row does not tell what is drawn.
     """
+    path = path if path.suffix else path.with_suffix(".html")
     facts = _read(database, backtest_id)
     told, figures = facts.run.backtest, facts.run.backtest.figures
     stamp = Stamp(f"nexus backtest {backtest_id}: {told.name}", told.reason, told.selection_cut)

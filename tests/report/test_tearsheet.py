@@ -244,6 +244,8 @@ def test_the_command_writes_the_page(
         (numbers.exploratory, page, f"EXPLORATORY {page.as_uri()}"),
         (numbers.nothing, to, to.as_uri()),
     ):
-        done = CliRunner().invoke(backtest, ["tearsheet", str(number), *(["--to", str(path)] if path == to else [])])
+        done = CliRunner().invoke(
+            backtest, ["tearsheet", str(number), *(["--to", str(path.with_suffix(""))] if path == to else [])]
+        )
         assert (done.exit_code, done.output.strip()) == (0, said)
         assert path.exists() and (path.with_suffix("") / "equity.png").exists()
