@@ -23,24 +23,25 @@ Progress = Callable[[Iterable[date]], Iterable[date]]
 class Approvals:
     """What the gate would have decided at each year-end, by the name that the spec gives a signal.
 
-    years : whose decisions follow from the year-end before
-    decisions : one for each year, None where there was nothing to judge yet
+    days : (n,), last sessions of years; what stood at their close is traded from that close on, for a year
+    decisions : n of each signal, None where there was nothing to judge yet
     """
 
-    years: tuple[int, ...]
+    days: Dates
     decisions: Mapping[str, list[Decision | None]]
 
-    def standing(self) -> dict[int, list[str]]:
-        """Names of the signals that stood approved when each year began."""
+    def standing(self) -> dict[str, list[str]]:
+        """Names of the signals that stood approved as each year began, by year."""
+        years = (self.days.astype("datetime64[Y]") + 1).astype(str).tolist()
         return {
             year: [name for name, found in self.decisions.items() if _approved(found[place])]
-            for place, year in enumerate(self.years)
+            for place, year in enumerate(years)
         }
 
     def on(self, name: str, days: Dates) -> Bools:
-        """(n_days,), whether the signal may be traded on at each day."""
-        approved = {year for year, found in zip(self.years, self.decisions[name], strict=True) if _approved(found)}
-        return np.isin(days.astype("datetime64[Y]").astype(int) + 1970, sorted(approved))
+        """(n_days,), whether the signal may be traded on at the close of each day."""
+        approved = np.array([False, *(_approved(found) for found in self.decisions[name])])
+        return np.asarray(approved[np.searchsorted(self.days, days, side="right")])
 
 
 def replayed(
@@ -54,9 +55,8 @@ def replayed(
     by_number = {signal.declaration_no: signal for signal in signals.values()}
     grades = {signal.declaration_no: tiers[name] for name, signal in signals.items()}
     decided = replay(found.panel, by_number, found.scores, days, m, grades, progress)
-    return Approvals(
-        tuple(day.year + 1 for day in days), {name: decided[signal.declaration_no] for name, signal in signals.items()}
-    )
+    decisions = {name: decided[signal.declaration_no] for name, signal in signals.items()}
+    return Approvals(np.array(days, "datetime64[D]"), decisions)
 
 
 def year_ends(sessions: Dates, end: date) -> list[date]:

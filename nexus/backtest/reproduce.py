@@ -114,5 +114,5 @@ def _trades(then: Trades, now: Trades) -> list[str]:
 def _approvals(recorded: Recorded, account: Account) -> list[str]:
     if account.approvals is None:
         return []
-    now = {str(year): names for year, names in account.approvals.standing().items()}
+    now = account.approvals.standing()
     return [] if now == recorded.backtest.figures["approved"] else ["other signals stood approved at a year-end"]

@@ -11,24 +11,27 @@ from typing import Any
 
 import nexus
 from nexus.backtest.approvals import Approvals, Mode, replayed
+from nexus.backtest.chosen import Chosen, choose
 from nexus.backtest.engine import Plan, Result
 from nexus.backtest.read import Read, read
 from nexus.backtest.runs import backtest
 from nexus.backtest.spec import Spec
-from nexus.backtest.summary import Trials, by_company, plain, summary, whole
+from nexus.backtest.summary import Trials, by_company, plain, summary
 from nexus.backtest.variants import check
 from nexus.db import backtests, tradable
 from nexus.db.backtests import Backtest, Traded
 from nexus.db.curve import Curve, Trades
-from nexus.db.declared import Declared, declared
+from nexus.db.declared import Declared
 from nexus.db.engine import Database
-from nexus.db.tradable import Tradable
 from nexus.errors import InputError
+from nexus.maths.stats import moments
 
-VERDICT = (
-    "declaration_no", "evaluation_id", "status", "verdict", "reason", "horizon", "t_stat", "gate_p", "gate_n",
-    "ic_mean", "m", "detectable_ic", "coverage", "names", "tier", "declining",
-)  # fmt: skip
+AS_APPROVED = (
+    "as approved: each year trades only what the gate, at today's M, would have let through at the end of the year "
+    "before; signals that stood then and are not named here are not in it"
+)
+CASH = "nothing stood approved at any year-end: the account held cash throughout"
+LEAST_SESSIONS = 2
 PACKAGES = ("maths", "db", "signals", "backtest")
 Progress = Callable[[Iterable[date]], Iterable[date]]
 
@@ -108,44 +111,57 @@ def run(
     """
     check(spec, variants)
     mode = mode or ("as_approved" if exploratory_reason is None else "fixed")
-    chosen, declarations = chosen_signals(database, spec, exploratory_reason)
+    chosen = choose(database, spec, exploratory_reason)
     with database.read() as connection:
-        m = chosen[0].verdict.m
         before, sharpes = backtests.variants(connection), tradable.trial_sharpes(connection)
-    account = trade(database, spec, declarations, tiers(chosen), mode, m, progress=progress)
-    found = account.found
     trials = Trials(sharpes, before + 1 + len(variants))
-    cut = selection_cut(chosen, mode)
-    figures = summary(found, spec, account.plan, account.result, trials, cut, variants)
-    standing = None if account.approvals is None else account.approvals.standing()
-    figures |= plain({"m": m, "signals": verdicts(chosen), "approved": standing})
-    figures["notes"] = notes(chosen, spec, account, mode)
-    figures["by_company"] = by_company(found.inputs, account.result)
-    curve = account.curve
+    account = trade(database, spec, chosen.declared, chosen.tiers, mode, chosen.m, progress=progress)
+    curve, panel = account.curve, account.found.panel
     row = Backtest(
         name=name or f"{'+'.join(signal.name for signal in spec.signals)} on {spec.universe}",
         spec=spec.model_dump(mode="json"),
         spec_hash=spec.sha256,
         code_version=nexus.__version__,
         code_hash=code_hash(),
-        load_id=found.panel.load_id,
-        as_of=found.panel.as_of,
-        fingerprint=found.panel.fingerprint,
+        load_id=panel.load_id,
+        as_of=panel.as_of,
+        fingerprint=panel.fingerprint,
         universe=spec.universe,
         first_session=curve.sessions[0].item(),
         last_session=curve.sessions[-1].item(),
         mode=mode,
         reason=exploratory_reason,
-        selection_cut=cut,
+        selection_cut=chosen.approved if mode == "fixed" else None,
         variants=1 + len(variants),
-        net=whole(found, account.result).moments,
-        figures=figures,
+        net=moments(account.result.returns),
+        figures={},
     )
+    row = replace(row, figures=_figures(row, spec, chosen, account, trials, variants))
     weights = {signal.name: signal.weight for signal in spec.signals}
-    traded = [Traded(one.evaluation_id, one.name, one.factor, one.version, weights[one.name]) for one in chosen]
+    traded = [
+        Traded(one.evaluation_id, one.name, one.factor, one.version, weights[one.name]) for one in chosen.tradable
+    ]
     with database.write() as connection:
         number = backtests.record(connection, row, traded, curve, account.trades)
     return Ran(number, row, account)
+
+
+def _figures(
+    row: Backtest, spec: Spec, chosen: Chosen, account: Account, trials: Trials, variants: Sequence[Spec]
+) -> dict[str, Any]:
+    """All that is told of a run beside its account."""
+    found, result, approvals = account.found, account.result, account.approvals
+    told = summary(found, spec, account.plan, result, trials, row.selection_cut, variants)
+    said = chosen.against(spec)
+    if approvals is not None:
+        said = [AS_APPROVED, *([] if account.plan.weights.any() else [CASH]), *said]
+    return told | {
+        "m": chosen.m,
+        "signals": plain(chosen.verdicts()),
+        "approved": None if approvals is None else approvals.standing(),
+        "notes": said,
+        "by_company": by_company(found.inputs, result),
+    }
 
 
 def trade(
@@ -175,71 +191,12 @@ def trade(
         on = {name: approvals.on(name, days) & inputs.may(name) for name in signals}
         found = replace(found, inputs=replace(inputs, on=on))
     plan, result = backtest(found.inputs, spec)
+    after = len(result.equity) - 1
+    if after < LEAST_SESSIONS:
+        day = found.inputs.sessions[result.first]
+        many = f"{after} session{'' if after == 1 else 's'}"
+        raise InputError(f"backtest: {many} after the first decision on {day}; take a longer window")
     return Account(found, plan, result, approvals)
-
-
-def chosen_signals(
-    database: Database, spec: Spec, exploratory_reason: str | None
-) -> tuple[list[Tradable], dict[str, Declared]]:
-    """The evaluations that a spec trades on, and what its signals declare, by name.
-
-    Raises
-    ------
-    RefusedError
-        When a signal does not stand and the run is not exploratory.
-    InputError
-        When the registry does not know a signal, two are one hypothesis, or the reason is empty.
-    """
-    if exploratory_reason is not None and not exploratory_reason.strip():
-        raise InputError("backtest: an exploratory run says why; give --because a sentence")
-    with database.read() as connection:
-        names = [signal.name for signal in spec.signals]
-        chosen = tradable.signals(connection, names, exploratory=exploratory_reason is not None)
-        found = declared(connection, [one.verdict.declaration_no for one in chosen])
-    by_evaluation: dict[int, str] = {}
-    for one in chosen:
-        other = by_evaluation.setdefault(one.evaluation_id, one.name)
-        if other != one.name:
-            raise InputError(
-                f"signals {other} and {one.name} are one hypothesis (evaluation {one.evaluation_id}); name one of them"
-            )
-    return chosen, {one.name: found[one.verdict.declaration_no] for one in chosen}
-
-
-def verdicts(chosen: Sequence[Tradable]) -> dict[str, dict[str, Any]]:
-    """What the ledger concluded of each signal when it was chosen, by name."""
-    return {one.name: {name: getattr(one.verdict, name) for name in VERDICT} | {"side": one.side} for one in chosen}
-
-
-def tiers(chosen: Sequence[Tradable]) -> dict[str, str]:
-    """Tier of each signal's evaluation, by name."""
-    return {one.name: one.verdict.tier for one in chosen}
-
-
-def selection_cut(chosen: Sequence[Tradable], mode: Mode) -> date | None:
-    """The latest approval among the signals of a fixed run; None where nothing was selected on the curve."""
-    approved = [one.approved_at.date() for one in chosen if one.approved_at is not None]
-    return max(approved) if approved and mode == "fixed" else None
-
-
-def notes(chosen: Sequence[Tradable], spec: Spec, account: Account, mode: Mode) -> list[str]:
-    """What a reader must know beside the figures."""
-    said = []
-    if mode == "as_approved":
-        said.append(
-            "as approved: each year trades only what the gate, at today's M, would have let through at the end of the "
-            "year before; signals that stood then and are not named here are not in it"
-        )
-        if not account.plan.weights.any():
-            said.append("nothing stood approved at any year-end: the account held cash throughout")
-    weights = {signal.name: signal.weight for signal in spec.signals}
-    for one in chosen:
-        t = one.verdict.t_stat
-        if spec.portfolio.combine == "rank" and t is not None and t * weights[one.name] < 0:
-            said.append(
-                f"{one.name} is traded against the sign of its evaluation (t {t:.2f}, weight {weights[one.name]:g})"
-            )
-    return said
 
 
 def code_hash() -> str:

@@ -22,6 +22,8 @@ from nexus.maths.calendar import MONTH
 from nexus.maths.types import Floats
 
 LEAST_TRIALS = 400
+LEAST_PBO = 32
+"""Sessions below which there are no 16 blocks."""
 CAPITALS = (1e5, 1e6, 1e7, 1e8, 1e9, 1e10)
 """At which the net Sharpe ratio is told."""
 SERIES = ("equity", "cash", "long", "short", "pnl", "traded", "costs")
@@ -140,7 +142,8 @@ def _probabilistic(every: Figures) -> float | None:
 
 
 def _pbo(inputs: Inputs, specs: Sequence[Spec]) -> float | None:
-    return sweep(inputs, specs).pbo if len(specs) > 1 else None
+    enough = len(specs) > 1 and inputs.stop(specs[0]) - inputs.rows[inputs.chosen(specs[0])[0]] > LEAST_PBO
+    return sweep(inputs, specs).pbo if enough else None
 
 
 def _capacity(inputs: Inputs, spec: Spec, plan: Plan) -> dict[str, Any]:

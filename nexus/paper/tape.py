@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 import numpy as np
 
 from nexus.backtest.market import Events, Market, Session
-from nexus.backtest.read import FIELDS, market_of
+from nexus.backtest.tape import FIELDS, market_of
 from nexus.db.engine import Database
 from nexus.db.panel import Panel
 from nexus.maths.types import Dates, Ints

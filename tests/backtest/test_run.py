@@ -15,13 +15,14 @@ from sqlalchemy import text
 
 from nexus.backtest.account import Rules
 from nexus.backtest.approvals import year_ends
+from nexus.backtest.chosen import choose
 from nexus.backtest.compare import compare
 from nexus.backtest.costs import Costs
 from nexus.backtest.engine import Plan
 from nexus.backtest.market import Events, Market
 from nexus.backtest.read import read
 from nexus.backtest.reproduce import reproduce
-from nexus.backtest.run import Ran, chosen_signals, run
+from nexus.backtest.run import Ran, run
 from nexus.backtest.spec import Spec
 from nexus.backtest.summary import Trials
 from nexus.db import backtests, tradable
@@ -197,9 +198,8 @@ class TestAsApproved:
         plan = approved.account.plan
         sessions = approved.account.found.inputs.sessions
         held = plan.weights.any(axis=1)
-        np.testing.assert_array_equal(
-            held, np.isin(sessions[plan.rows].astype("datetime64[Y]").astype(int) + 1970, [*years])
-        )
+        filled = sessions[plan.rows + 1].astype("datetime64[Y]").astype(int) + 1970  # December decides for January
+        np.testing.assert_array_equal(held, np.isin(filled, list(years)))
         own = fixed.account.found.inputs.companies
         kept = np.isin(approved.account.found.inputs.companies, own)
         np.testing.assert_allclose(plan.weights[:, kept][held], fixed.account.plan.weights[held], atol=1e-12)
@@ -421,32 +421,9 @@ def test_variants_stand_on_the_data_of_the_run(market: Database, variant: dict[s
     assert written(market) == before
 
 
-def test_a_score_that_is_no_number_is_named(market: Database) -> None:
-    """Only an owner can put it there."""
-    found = text("SELECT company_id, as_of FROM factor_values WHERE factor = 'P2' AND as_of > '2008-01-01' LIMIT 1")
-    place = "factor = 'P2' AND company_id = :company_id AND as_of = :as_of"
-    with market.owner() as connection:
-        row = connection.execute(found).one()._mapping
-        kept = connection.scalar(text(f"SELECT score FROM factor_values WHERE {place}"), dict(row))
-        _set_score(connection, place, dict(row), "NaN")
-    try:
-        with pytest.raises(InputError, match="score nan"):
-            run(market, spec("P2"), exploratory_reason=WHY)
-    finally:
-        with market.owner() as connection:
-            _set_score(connection, place, dict(row), kept)
-
-
-def _set_score(connection: Any, place: str, row: dict[str, Any], score: Any) -> None:
-    connection.execute(text("ALTER TABLE factor_values DISABLE TRIGGER USER"))
-    connection.execute(text(f"UPDATE factor_values SET score = :score WHERE {place}"), row | {"score": score})
-    connection.execute(text("ALTER TABLE factor_values ENABLE TRIGGER USER"))
-
-
 def test_who_does_not_trade_is_left_out(market: Database) -> None:
     wanted = spec()
-    _, signals = chosen_signals(market, wanted, None)
-    inputs = read(market, wanted, signals, judged=False).inputs
+    inputs = read(market, wanted, choose(market, wanted, None).declared, judged=False).inputs
     close, volume = inputs.market.close, inputs.market.volume
     for decision, row in enumerate(inputs.rows):
         for column in np.flatnonzero(inputs.members[decision]):
@@ -466,3 +443,30 @@ def test_free_trading_has_no_costs(market: Database) -> None:
     ran = run(market, Spec.of(spec().model_dump() | {"costs": FREE}), mode="fixed")
     figures = ran.backtest.figures
     assert sum(figures["costs"].values()) == 0 and figures["gross_sharpe"] == pytest.approx(figures["sharpe"], abs=0.02)
+
+
+def test_a_run_too_short_to_tell_is_refused(market: Database) -> None:
+    before = written(market)
+    with pytest.raises(InputError, match="1 session after the first decision"):
+        run(market, spec(start="2008-06-02", end="2008-07-01"), mode="fixed")
+    assert written(market) == before
+
+
+def test_a_score_that_is_no_number_is_named(market: Database) -> None:
+    """The last test: what is published stays."""
+    unscored = text(
+        "SELECT min(company_id) FROM prices p WHERE NOT EXISTS (SELECT FROM factor_values v "
+        "WHERE v.factor = 'P2' AND v.as_of = :as_of AND v.company_id = p.company_id)"
+    )
+    with market.write() as connection:
+        row = connection.execute(
+            text("SELECT * FROM factor_values WHERE factor = 'P2' AND as_of > '2008-01-01' LIMIT 1")
+        )
+        values = dict(row.one()._mapping)
+        values |= {"score": "NaN", "company_id": connection.scalar(unscored, {"as_of": values["as_of"]})}
+        places = ", ".join(f":{name}" for name in values)
+        connection.execute(text(f"INSERT INTO factor_values ({', '.join(values)}) VALUES ({places})"), values)
+    before = written(market)
+    with pytest.raises(InputError, match="score nan"):
+        run(market, spec("P2"), exploratory_reason=WHY)
+    assert written(market) == before
