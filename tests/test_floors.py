@@ -17,7 +17,9 @@ def test_imports_only_go_down() -> None:
     assert linted.returncode == 0, linted.stdout
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["db", "--help"], ["ingest", "--help"], ["signals", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["db", "--help"], ["ingest", "--help"], ["paper", "--help"], ["signals", "--help"]]
+)
 def test_help_loads_neither_torch_nor_pandas(arguments: list[str]) -> None:
     code = (
         "import sys, json\n"

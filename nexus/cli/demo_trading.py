@@ -79,7 +79,8 @@ def _paper(own: Database, number: int, factors: Sequence[Scorable]) -> None:
 
     from nexus.db import paper
     from nexus.db.sessions import read_sessions
-    from nexus.paper.trader import open_account, run
+    from nexus.paper.accounts import open_account
+    from nexus.paper.trader import run
     from nexus.settings import settings
 
     _, last = _extent(own)

@@ -40,7 +40,7 @@ def paper() -> None:
 )
 def open_(name: str, number: int, capital: float | None, start: datetime | None) -> None:
     """Open account NAME on a backtest whose signals stand."""
-    from nexus.paper.trader import open_account
+    from nexus.paper.accounts import open_account
 
     opened = open_account(database(), name, number, capital, _day(start))
     say(f"account {name}: {opened.capital:,.2f} on backtest {number}, from {opened.opened_session} on")
@@ -121,7 +121,7 @@ def status(names: tuple[str, ...], today: datetime | None, as_json: bool) -> Non
 @click.option("--because", required=True, help="Kept with the account.")
 def close(name: str, because: str) -> None:
     """Close account NAME for good; what it holds stays at its last price."""
-    from nexus.paper.trader import close_account
+    from nexus.paper.accounts import close_account
 
     close_account(database(), name, because)
     say(f"account {name}: closed ({because})")

@@ -20,9 +20,10 @@ from nexus.db.engine import Database
 from nexus.db.evening import Evening
 from nexus.db.paper import Order, Processed, State
 from nexus.maths.types import Floats
+from nexus.paper.accounts import Trading
 from nexus.paper.decide import DECIDED, Occasion, left_out, targets
+from nexus.paper.settle import code_version, settle
 from nexus.paper.tape import LONG, Seen, Tape, read_tape
-from nexus.paper.trader import Trading, code_version, settle
 
 CENT = 0.005
 

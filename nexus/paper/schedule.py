@@ -51,9 +51,11 @@ class Schedule:
         """Whether the exchange is open on a day."""
         return bool((self.calendar.days == np.datetime64(day)).any())
 
-    def before(self, day: date) -> date:
-        """The session before one."""
-        return self._day(int(np.searchsorted(self.calendar.days, np.datetime64(day))) - 1)
+    def before(self, day: date, many: int) -> list[date]:
+        """So many sessions before one, in order."""
+        row = int(np.searchsorted(self.calendar.days, np.datetime64(day)))
+        before: list[date] = self.calendar.days[max(row - many, 0) : row].tolist()
+        return before
 
     def reopens(self, day: date) -> np.datetime64:
         """When the session after one opens (UTC)."""

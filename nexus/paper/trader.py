@@ -8,36 +8,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
-from hashlib import sha256
-from pathlib import Path
 
-from sqlalchemy import Connection
-
-import nexus
-from nexus.backtest.run import code_hash
-from nexus.backtest.spec import Spec
-from nexus.db import backtests, evening, paper, tradable
+from nexus.db import evening, paper, tradable
 from nexus.db.arrival import bars
-from nexus.db.declared import Declared, declared
 from nexus.db.engine import Database
 from nexus.db.evening import Evening
-from nexus.db.paper import PaperAccount, State
-from nexus.errors import BusyError, InputError, RefusedError
-from nexus.paper.book import Book, last_closes
-from nexus.paper.decide import Occasion, Targets, decision, occasion, targets
-from nexus.paper.evening import Told, opening, process
+from nexus.errors import RefusedError
+from nexus.paper.accounts import Trading, take
+from nexus.paper.decide import occasion
 from nexus.paper.schedule import Schedule
 from nexus.paper.scores import publish_missing
-from nexus.paper.tape import LONG, SHORT, Seen, read_tape
+from nexus.paper.settle import settle
+from nexus.paper.tape import Seen
 from nexus.signals.scores import Scorable
 
 ARRIVED = 0.9
-"""Of the companies with a bar on the session before: with fewer, the prices of a session have not arrived."""
+"""Of the companies with a bar on a session before: with fewer, the prices of a session have not arrived."""
+RECENT = 5
+"""Sessions before, of which the fullest is what a session is compared with."""
 PATIENCE = 12.0
 """Hours after a close until its prices are overdue."""
-OWN = ("start", "end", "capital")
-"""Keys of a spec that an account has of its own."""
 
 
 @dataclass(frozen=True)
@@ -56,83 +46,6 @@ class Ran:
     account: str
     processed: Sequence[Evening]
     waiting: Waiting | None
-
-
-@dataclass(frozen=True)
-class Trading:
-    """An account and what it trades on.
-
-    signals : by the name that the spec gives them
-    """
-
-    account: PaperAccount
-    spec: Spec
-    signals: Mapping[str, Declared]
-    schedule: Schedule
-
-    @classmethod
-    def of(cls, database: Database, name: str, today: date | None = None) -> Trading:
-        """The account of that name."""
-        schedule = Schedule.at(database, today)
-        with database.read() as connection:
-            account = paper.account(connection, name)
-            run = backtests.read(connection, account.backtest_id)
-            names = [signal.signal for signal in run.signals]
-            chosen = tradable.signals(connection, names, exploratory=True)
-            found = declared(connection, [one.verdict.declaration_no for one in chosen])
-        span = {"start": run.backtest.spec["start"], "end": schedule.calendar.days[-1].item()}
-        spec = Spec.of({**account.spec, **span, "capital": account.capital})
-        return cls(account, spec, {one.name: found[one.verdict.declaration_no] for one in chosen}, schedule)
-
-
-def open_account(
-    database: Database, name: str, backtest_id: int, capital: float | None = None, start: date | None = None
-) -> PaperAccount:
-    """Open an account on a recorded run.
-
-    capital : default the run's
-    start : the first session it processes; default the newest whose close can still be traded on. An earlier one makes
-        of the account a replay
-
-    Raises
-    ------
-    RefusedError
-        When the run is exploratory, one of its signals does not stand today, or the name is taken.
-    InputError
-        When the run is unknown, its decisions are days of its own, or `start` is no session.
-    """
-    schedule = Schedule.at(database)
-    with database.read() as connection:
-        run = backtests.read(connection, backtest_id)
-    spec = Spec.of(run.backtest.spec)
-    if not isinstance(spec.rebalance, str):
-        raise InputError(f"backtest {backtest_id}: it decides on days of its own; run it again with a rebalance rule")
-    if start is not None and not schedule.is_session(start):
-        raise InputError(f"start {start}: not a session; name one")
-    own = {key: value for key, value in run.backtest.spec.items() if key not in OWN}
-    money = spec.capital if capital is None else capital
-    if not 0 < money < float("inf"):
-        raise InputError(f"capital {money}: give a positive amount")
-    with database.write() as connection:
-        paper.open_account(connection, name, backtest_id, own, money, start or schedule.opening())
-    with database.read() as connection:
-        return paper.account(connection, name)
-
-
-def close_account(database: Database, name: str, because: str) -> None:
-    """Close an account for good: no evening is processed after, and what it holds stays at its last price.
-
-    Raises
-    ------
-    BusyError
-        When a run has the account.
-    RefusedError
-        When it is closed already.
-    """
-    with database.write() as connection:
-        account = paper.account(connection, name)
-        _take(connection, account)
-        paper.close_account(connection, account.account_id, because)
 
 
 def run(
@@ -163,7 +76,7 @@ def run(
         raise RefusedError(f"account {name}: closed ({trading.account.closed_because}); open another")
     done: list[Evening] = []
     with database.write() as guard:
-        _take(guard, trading.account)
+        take(guard, trading.account)
         with database.read() as connection:
             past = paper.processed(connection, trading.account.account_id)
         due = trading.schedule.due(past[-1].session if past else None, trading.account.opened_session)
@@ -176,49 +89,6 @@ def run(
                 evening.record(connection, trading.account.account_id, made)
             done.append(made)
     return Ran(name, done, None)
-
-
-def settle(
-    database: Database,
-    trading: Trading,
-    day: date,
-    state: State | None,
-    why: Occasion | None,
-    seen: Seen,
-    before: Seen,
-) -> Evening:
-    """What one session does to an account; nothing is written.
-
-    why : there is a decision at the close
-    seen : what is read; `before` what was read on the evening before
-    """
-    wanted = Targets.nothing()
-    if why is not None:
-        wanted = targets(database, trading.spec, trading.signals, day, frozenset(why.lost), seen)
-        seen = Seen(wanted.load_id or seen.load_id, seen.as_of)
-    own = set() if state is None else state.companies
-    companies = own | set(wanted.companies.tolist())
-    tape = read_tape(database, companies, day, seen, days=SHORT if why is None else LONG)
-    decided = None if why is None else decision(tape, wanted, why)
-    told = Told(day, tape.load_id, code_version(), tape.level)
-    if state is None:
-        marks = last_closes(tape.market, tape.row)
-        return opening(Book.opened(tape.companies, trading.account.capital, marks), told, trading.spec.rules, decided)
-    late = tape.told_late(read_tape(database, own, state.session, before)) if own else []
-    book = Book.of(tape.companies, state, last_closes(tape.market, tape.row - 1))
-    return process(book, late, tape.session(), told, trading.spec.rules, decided)
-
-
-@cache
-def code_version() -> str:
-    """Release, and the digest of the code that trades."""
-    own = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
-    return f"{nexus.__version__}+{sha256(code_hash().encode() + own).hexdigest()[:12]}"
-
-
-def _take(connection: Connection, account: PaperAccount) -> None:
-    if not paper.try_lock(connection, account.account_id):
-        raise BusyError(f"account {account.name}: another run has it; nothing was done here")
 
 
 def _evening(
@@ -246,7 +116,7 @@ def _evening(
 
 def _missing(database: Database, schedule: Schedule, day: date) -> str | None:
     with database.read() as connection:
-        before, now = bars(connection, [schedule.before(day), day])
-    if now and now >= ARRIVED * before:
+        *before, now = bars(connection, [*schedule.before(day, RECENT), day])
+    if now and now >= ARRIVED * max(before):
         return None
-    return f"prices of {now} companies have arrived, {before} had one on the session before"
+    return f"prices of {now} companies have arrived, {max(before)} had one on a session before"
