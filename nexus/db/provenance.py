@@ -57,6 +57,12 @@ def begin_run(database: Database, command: str) -> UUID:
     return run_id
 
 
+def has_finished(database: Database, command: str) -> bool:
+    """Whether a run of `command` came to its end here."""
+    with database.read() as connection:
+        return bool(connection.scalar(_FINISHED, {"command": command}))
+
+
 def finish_run(database: Database, run_id: UUID, summary: Mapping[str, Any]) -> None:
     """Close an ingest run with its `summary`; a run without an end was interrupted."""
     with database.write() as connection:
@@ -75,3 +81,4 @@ _FINISH = text(
     "UPDATE ingest_runs SET finished_at = clock_timestamp(), summary = CAST(:summary AS jsonb) "
     "WHERE ingest_run_id = :run_id"
 )
+_FINISHED = text("SELECT EXISTS (SELECT FROM ingest_runs WHERE command = :command AND finished_at IS NOT NULL)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nexus.db import admin
 from nexus.db.engine import Database
 from nexus.db.load import Loaded, SourceInfo
+from nexus.db.provenance import has_finished
 from nexus.errors import InputError
 from nexus.ingest.run import ingest_frames
 from nexus.ingest.simulate import simulate, tables
@@ -27,7 +28,7 @@ def simulated_database(database: Database, name: str | None = None) -> Database:
 
 
 def ingest_simulated(database: Database, seed: int) -> list[Loaded]:
-    """Simulate the market of `seed` and ingest it; a second time changes nothing.
+    """Simulate the market of `seed` and ingest it; nothing is done, and nothing returned, where it is there already.
 
     Raises
     ------
@@ -41,4 +42,9 @@ def ingest_simulated(database: Database, seed: int) -> list[Loaded]:
             f"database {database.url.database} holds {', '.join(others)} already; "
             "name another with --database: one ledger, one market"
         )
-    return ingest_frames(database, tables(simulate(seed)), source, command=f"ingest simulate --seed {seed}")
+    command = f"ingest simulate --seed {seed}"
+    return (
+        []
+        if has_finished(database, command)
+        else ingest_frames(database, tables(simulate(seed)), source, command=command)
+    )
