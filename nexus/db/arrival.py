@@ -15,9 +15,10 @@ def bars(connection: Connection, sessions: Sequence[date]) -> list[int]:
     return [found.get(session, 0) for session in sessions]
 
 
-def scored(connection: Connection, factor: str, version: str, day: date) -> bool:
-    """Whether the factor has published a score of that day."""
-    return bool(connection.scalar(_SCORED, {"factor": factor, "version": version, "day": day}))
+def scored(connection: Connection, factor: str, version: str, days: Sequence[date]) -> set[date]:
+    """Those of the days on which the factor has published a score."""
+    wanted = {"factor": factor, "version": version, "days": list(days)}
+    return set(connection.scalars(_SCORED, wanted))
 
 
 def judged_code(connection: Connection, declaration_no: int) -> str:
@@ -28,5 +29,8 @@ def judged_code(connection: Connection, declaration_no: int) -> str:
 _BARS = text(
     "SELECT session, count(DISTINCT company_id) AS many FROM prices WHERE session = ANY(:sessions) GROUP BY session"
 )
-_SCORED = text("SELECT EXISTS (SELECT FROM factor_values WHERE (factor, version, as_of) = (:factor, :version, :day))")
+_SCORED = text(
+    "SELECT day FROM unnest(CAST(:days AS date[])) day WHERE EXISTS "
+    "(SELECT FROM factor_values WHERE (factor, version, as_of) = (:factor, :version, day))"
+)
 _CODE = text("SELECT DISTINCT code_hash FROM hypotheses WHERE declaration_no = :declaration_no")

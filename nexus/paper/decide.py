@@ -70,6 +70,14 @@ def occasion(
     return Occasion(lost, news) if news or schedule.decides(spec.rebalance, day) else None
 
 
+def needed_days(schedule: Schedule, spec: Spec, day: date) -> list[date]:
+    """Days whose scores a decision needs: its own, and where weights are learnt those of the decisions before it."""
+    assert isinstance(spec.rebalance, str)
+    learnt = spec.portfolio.combine != "rank"
+    before = schedule.decisions(spec.rebalance, spec.start, day - timedelta(days=1)) if learnt else []
+    return [*before, day]
+
+
 def left_out(note: str | None, spec: Spec) -> frozenset[str]:
     """Signals of a spec that an evening's note says were left out."""
     lines = (note or "").splitlines()

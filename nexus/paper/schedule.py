@@ -64,8 +64,13 @@ class Schedule:
 
     def decides(self, rule: Rule, day: date) -> bool:
         """Whether a rebalance rule decides at the close of a session."""
-        rows = decision_rows(self.calendar.days, rule, day, day + AHEAD)
-        return self._day(int(rows[0])) == day
+        return day in self.decisions(rule, day, day)
+
+    def decisions(self, rule: Rule, first: date, last: date) -> list[date]:
+        """Sessions from first to last, both counted, at whose close a rebalance rule decides."""
+        days = self.calendar.days[decision_rows(self.calendar.days, rule, first, last + AHEAD)]
+        decided: list[date] = days[days <= np.datetime64(last)].tolist()
+        return decided
 
     def hours_since(self, day: date) -> float:
         """Hours since a session closed."""

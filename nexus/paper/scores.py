@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import numpy as np
@@ -16,10 +16,11 @@ from nexus.signals.scores import Scorable
 
 
 def publish_missing(
-    database: Database, signals: Mapping[str, Declared], day: date, factors: Mapping[str, Scorable]
+    database: Database, signals: Mapping[str, Declared], days: Sequence[date], factors: Mapping[str, Scorable]
 ) -> list[str]:
-    """Publish the scores of a day that are not there yet; returns the signals that have an opinion on nobody.
+    """Publish the scores of days that are not there yet; returns the signals with an opinion on nobody on the last day.
 
+    days : ascending
     factors : at hand, by name
 
     Raises
@@ -31,18 +32,20 @@ def publish_missing(
     """
     silent = []
     for name, signal in signals.items():
-        if _scored(database, signal, day):
+        missing = _missing(database, signal, days)
+        if not missing:
             continue
         factor = _at_hand(database, name, signal, factors)
-        publish_scores(database, [factor], signal.universe, np.array([day], "datetime64[D]"))
-        if signal.condition is None and not _scored(database, signal, day):
+        publish_scores(database, [factor], signal.universe, np.array(missing, "datetime64[D]"))
+        if signal.condition is None and days[-1] in _missing(database, signal, days):
             silent.append(name)
     return silent
 
 
-def _scored(database: Database, signal: Declared, day: date) -> bool:
+def _missing(database: Database, signal: Declared, days: Sequence[date]) -> list[date]:
     with database.read() as connection:
-        return scored(connection, signal.factor, signal.version, day)
+        there = scored(connection, signal.factor, signal.version, days)
+    return [day for day in days if day not in there]
 
 
 def _at_hand(database: Database, name: str, signal: Declared, factors: Mapping[str, Scorable]) -> Scorable:

@@ -15,7 +15,7 @@ from nexus.db.engine import Database
 from nexus.db.evening import Evening
 from nexus.errors import RefusedError
 from nexus.paper.accounts import Trading, take
-from nexus.paper.decide import occasion
+from nexus.paper.decide import needed_days, occasion
 from nexus.paper.schedule import Schedule
 from nexus.paper.scores import publish_missing
 from nexus.paper.settle import settle
@@ -105,7 +105,7 @@ def _evening(
     why = occasion(trading.schedule, trading.spec, day, past, lost)
     if why is not None:
         standing = {name: signal for name, signal in trading.signals.items() if name not in lost}
-        silent = publish_missing(database, standing, day, factors)
+        silent = publish_missing(database, standing, needed_days(trading.schedule, trading.spec, day), factors)
         if silent and not as_is:
             return f"no scores of {', '.join(silent)}: what they are made of has not arrived"
         if silent:

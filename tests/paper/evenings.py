@@ -6,12 +6,14 @@ import os
 import signal
 from collections.abc import Callable
 from datetime import date
+from multiprocessing.synchronize import Barrier
 from typing import Any
 
 import psycopg
 from small_trading import World
 from sqlalchemy import text
 
+from nexus.db import paper
 from nexus.db.engine import Database
 from nexus.errors import NexusError
 from nexus.paper.trader import run
@@ -68,6 +70,18 @@ def trading(database: Database, world: World, name: str, today: date) -> int:
     except NexusError as error:
         return error.exit_status
     return 0
+
+
+def taken_at_once(barrier: Barrier) -> None:
+    """Make this process go on only when all the others, too, have tried to take the account."""
+    try_lock = paper.try_lock
+
+    def tried(*arguments: Any) -> bool:
+        taken = try_lock(*arguments)
+        barrier.wait(60)
+        return taken
+
+    paper.try_lock = tried
 
 
 def killed_at(step: int) -> None:

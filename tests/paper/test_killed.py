@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 import time
 from datetime import date
 
 import pytest
-from evenings import begun, finished, in_a_child, killed_at, rows, trading
+from evenings import begun, finished, in_a_child, killed_at, rows, taken_at_once, trading
 from small_trading import World
 
 from nexus.db import paper
 from nexus.db.engine import Database
 from nexus.errors import BusyError
-from nexus.paper.trader import open_account, run
+from nexus.paper.accounts import open_account
+from nexus.paper.trader import run
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,13 @@ def test_twice_in_an_evening(database: Database, world: World, days: list[date],
 
 def test_two_at_once(database: Database, world: World, days: list[date], undisturbed: str) -> None:
     open_account(database, "crowded", world.backtests["P1"], start=days[0])
-    children = [begun(lambda: trading(database, world, "crowded", days[-1])) for _ in range(3)]
+    barrier = multiprocessing.Barrier(3)
+
+    def crowding() -> int:
+        taken_at_once(barrier)
+        return trading(database, world, "crowded", days[-1])
+
+    children = [begun(crowding) for _ in range(3)]
     assert sorted(finished(child) for child in children) == [0, BusyError.exit_status, BusyError.exit_status]
     assert rows(database, "crowded") == rows(database, undisturbed)
 

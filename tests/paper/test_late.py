@@ -12,8 +12,10 @@ from small_trading import SOURCE, World
 from nexus.db import paper
 from nexus.db.engine import Database
 from nexus.ingest.run import ingest_frames
+from nexus.paper.accounts import open_account
+from nexus.paper.reconcile import reconcile
 from nexus.paper.status import status
-from nexus.paper.trader import open_account, run
+from nexus.paper.trader import run
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +73,14 @@ def test_prices_of_another_day_are_no_prices_of_this_one(database: Database, wor
     ingest_frames(database, {"prices": frame.assign(date=frame["date"] + pd.Timedelta(days=300))}, SOURCE)
     assert not run(database, "account", world.factors, days[3]).processed
     assert rows(database, "account") == before
+
+
+def test_what_came_after_it_went_on_is_a_matter_of_timing(database: Database, days: list[date]) -> None:
+    """The backtester fills on the day what the account filled later or not at all."""
+    found = reconcile(database, "as is")
+    assert found is not None and found.session == days[2]
+    assert abs(found.timing) > 1 and max(abs(found.code), abs(found.revision)) < 0.005
+    assert found.gap == pytest.approx(found.timing + found.cost)
 
 
 def _processed(database: Database, name: str) -> list[paper.Processed]:

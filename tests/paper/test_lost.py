@@ -13,9 +13,10 @@ from nexus.db.engine import Database
 from nexus.db.paper import PaperAccount
 from nexus.db.tables import canaries
 from nexus.errors import RefusedError
+from nexus.paper.accounts import open_account
 from nexus.paper.reconcile import reconcile
 from nexus.paper.status import status
-from nexus.paper.trader import Ran, open_account, run
+from nexus.paper.trader import Ran, run
 from nexus.signals.factor import Factor
 
 WHY = "rejected, the canary caught it reading the future"

@@ -16,9 +16,10 @@ from nexus.db import paper
 from nexus.db.curve import Trades
 from nexus.db.engine import Database
 from nexus.ingest.run import ingest_frames
-from nexus.paper import trader
+from nexus.paper import settle
+from nexus.paper.accounts import open_account
 from nexus.paper.reconcile import Reconciled, reconcile
-from nexus.paper.trader import open_account, run
+from nexus.paper.trader import run
 
 CENT = 0.005
 
@@ -36,7 +37,7 @@ def accounts(database: Database, world: World, days: list[date]) -> list[str]:
     """Accounts to be disturbed, processed before anything is."""
     with pytest.MonkeyPatch.context() as patch:
         open_account(database, "other code", world.backtests["P1"], start=days[0])
-        patch.setattr(trader, "code_version", lambda: "0.0.9+somethingelse")
+        patch.setattr(settle, "code_version", lambda: "0.0.9+somethingelse")
         rebalance = engine.rebalance
         patch.setattr(engine, "rebalance", lambda *known: halved(rebalance(*known)))
         run(database, "other code", world.factors, days[-1])

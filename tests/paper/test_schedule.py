@@ -57,7 +57,7 @@ def test_a_period_ends_with_its_last_session(rule: str, days: list[date]) -> Non
 
 def test_neighbours() -> None:
     now = at("2020-06-08T09:00")
-    assert now.before(date(2020, 6, 8)) == date(2020, 6, 5)
+    assert now.before(date(2020, 6, 8), 2) == [date(2020, 6, 4), date(2020, 6, 5)]
     assert now.reopens(date(2020, 6, 5)) == np.datetime64("2020-06-08T14:00", "us")
     assert now.hours_since(date(2020, 6, 5)) == 60
     assert now.is_session(date(2020, 6, 5)) and not now.is_session(date(2020, 6, 6))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,11 +15,13 @@ from nexus.backtest.run import run as backtest
 from nexus.backtest.run import trade
 from nexus.backtest.spec import Spec
 from nexus.db import backtests, paper
+from nexus.db.curve import Trades
 from nexus.db.engine import Database
 from nexus.errors import InputError, RefusedError
+from nexus.paper.accounts import Trading, close_account, open_account
 from nexus.paper.reconcile import after
 from nexus.paper.status import status
-from nexus.paper.trader import Trading, close_account, open_account, run
+from nexus.paper.trader import run
 from nexus.signals.user import from_file
 
 
@@ -32,25 +35,49 @@ def arrived(database: Database, world: World) -> list[date]:
 def test_the_same_days_through_the_backtester(database: Database, world: World, arrived: list[date]) -> None:
     """Among them a split, a delisting, dividends, and a company that does not trade on the day of the fills."""
     days = world.around(world.decided, 3, 24)
-    open_account(database, "equal", world.backtests["P1"], start=days[0])
-    done = run(database, "equal", world.factors, days[-1])
+    trades = compared(database, world, "equal", world.backtests["P1"], days)
+    assert (trades.sessions > np.datetime64(world.decided)).sum() > 60
+    assert world.happened(database) <= set(trades.companies.tolist())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"portfolio": {"quantiles": 5, "combine": "ic"}},
+        {"portfolio": {"kind": "long_only", "quantiles": 4, "max_turnover": 0.3}, "shares": "whole"},
+        {"portfolio": {"kind": "mean_variance", "neutral": ["beta", "sector"], "max_weight": 0.05}},
+    ],
+)
+def test_other_portfolios_too(
+    database: Database, world: World, arrived: list[date], changes: dict[str, Any], request: pytest.FixtureRequest
+) -> None:
+    with database.read() as connection:
+        spec = backtests.read(connection, world.backtests["P1+P4"]).backtest.spec
+    number = backtest(database, Spec.of({**spec, **changes}), mode="fixed").backtest_id
+    compared(database, world, request.node.name, number, world.around(world.decided, 0, 8))
+
+
+def compared(database: Database, world: World, name: str, number: int, days: list[date]) -> Trades:
+    """Open an account, run it over some days, hold it against the backtester; its trades."""
+    open_account(database, name, number, start=days[0])
+    done = run(database, name, world.factors, days[-1])
     assert [one.session for one in done.processed] == days and done.waiting is None
-    trading = Trading.of(database, "equal", days[-1])
+    trading = Trading.of(database, name, days[-1])
     spec = trading.spec.model_copy(update={"start": days[0], "end": days[-1]})
-    tested = trade(database, spec, trading.signals, {"P1": "A"}, "fixed", 400)
+    tested = trade(database, spec, trading.signals, dict.fromkeys(trading.signals, "A"), "fixed", 400)
     with database.read() as connection:
         curve, trades = (read(connection, trading.account.account_id) for read in (paper.curve, paper.trades))
     first = int(np.searchsorted(curve.sessions, tested.curve.sessions[0]))
-    assert (curve.equity[:first] == 1e6).all() and first > 0
+    assert (curve.equity[:first] == 1e6).all() and first == days.index(world.decided)
     np.testing.assert_array_equal(curve.sessions[first:], tested.curve.sessions)
-    for name in ("equity", "cash", "long", "short", "pnl", "traded", "costs", "benchmark"):
-        np.testing.assert_allclose(getattr(curve, name)[first:], getattr(tested.curve, name), rtol=0, atol=0.005)
-    assert (trades.sessions > np.datetime64(world.decided)).sum() > 60
-    assert world.happened(database) <= set(trades.companies.tolist())
-    for name in ("decided", "sessions", "companies", "price"):
-        np.testing.assert_array_equal(getattr(trades, name), getattr(tested.trades, name))
+    for series in ("equity", "cash", "long", "short", "pnl", "traded", "costs", "benchmark"):
+        np.testing.assert_allclose(getattr(curve, series)[first:], getattr(tested.curve, series), rtol=0, atol=0.005)
+    assert len(trades.companies) > 20
+    for column in ("decided", "sessions", "companies", "price"):
+        np.testing.assert_array_equal(getattr(trades, column), getattr(tested.trades, column))
     np.testing.assert_allclose(trades.shares, tested.trades.shares, rtol=1e-9)
     np.testing.assert_allclose(trades.costs, tested.trades.costs, rtol=1e-9, atol=1e-9)
+    return trades
 
 
 def test_it_goes_on_outside_the_database_as_inside(database: Database, world: World, arrived: list[date]) -> None:
@@ -70,7 +97,7 @@ def test_scores_are_published_by_the_code_that_was_judged(
     database: Database, world: World, arrived: list[date], tmp_path: Path
 ) -> None:
     """P4 is scored up to the last month-end before the live part; one of the live part needs its factor."""
-    day = month_ends(arrived)[0]
+    day = month_ends(arrived)[-1]
     open_account(database, "scoring", world.backtests["P4"], start=day)
     with pytest.raises(InputError, match=r"factor P4 version 1 is not at hand; name its file with --from"):
         run(database, "scoring", {}, day)
