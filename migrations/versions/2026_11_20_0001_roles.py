@@ -21,7 +21,11 @@ BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('nexus.roles'));
     FOREACH wanted IN ARRAY ARRAY['nexus_app', 'nexus_reader'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
-            EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
+            BEGIN
+                EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
+            EXCEPTION WHEN duplicate_object OR unique_violation THEN
+                NULL;  -- an advisory lock is of one database: another database's migration was quicker
+            END;
         END IF;
         IF NOT pg_has_role(current_user, wanted, 'MEMBER') THEN
             EXECUTE format('GRANT %I TO %I', wanted, current_user);
