@@ -16,9 +16,7 @@ from nexus.maths.types import Bools, Floats
 from nexus.signals.decide import Decision, Look, approve, decide
 from nexus.signals.judge import Judged, judge
 from nexus.signals.labels import Labels
-from nexus.signals.power import TARGETS, power
-
-THREE_PER_CENT = TARGETS.index(0.03)
+from nexus.signals.replay import look_of
 
 
 @dataclass(frozen=True)
@@ -70,30 +68,8 @@ def conclude(scores: Floats, labels: Labels, m: int = LEAST_M, horizons: Sequenc
     scores : (n_months, n_companies), NaN no opinion
     """
     judged = tuple(judge(scores, labels, horizons))
-    looks = tuple(approve(look(one, m, order), m) for order, one in enumerate(judged))
+    looks = tuple(approve(look_of(one, m, order=order), m) for order, one in enumerate(judged))
     return Conclusion(judged, looks, decide(looks, m))
-
-
-def look(judged: Judged, m: int, order: int = 0) -> Look:
-    """The first look at a hypothesis, as far as the decision reads it."""
-    sd = np.array([np.nan if judged.gate_sd is None else judged.gate_sd])
-    months = float(power(sd, np.array([judged.gate_n]), m).periods[THREE_PER_CENT][0])
-    return Look(
-        horizon=judged.horizon,
-        look_no=1,
-        order=order,
-        gate_t=judged.gate_t,
-        gate_p=judged.gate_p,
-        null_low=judged.null_low,
-        null_high=judged.null_high,
-        coverage=judged.coverage_mean,
-        names=judged.names_mean,
-        months_03=None if np.isnan(months) else months,
-        stable=judged.stable,
-        sign_agrees=judged.sign_agrees,
-        contaminated=judged.contaminated,
-        suspect=judged.suspect,
-    )
 
 
 def _forward(returns: Floats, members: Bools) -> Forward:
