@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -56,6 +56,14 @@ rebalance_option = click.option("--rebalance", default="monthly", show_default=T
 neutralise_option = click.option("--neutralise", help="Another neutralisation than the factor's own: another signal.")
 
 
+def sweep_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of what is judged: which factors, at which horizons, on whom, when, neutral to what."""
+    options = (from_option, scores_option, horizons_option, universe_option, rebalance_option, neutralise_option)
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @click.group()
 def signals() -> None:
     """Evaluate factors, and see which stand."""
@@ -84,12 +92,7 @@ def factors(path: Path | None, as_json: bool) -> None:
 
 @signals.command()
 @click.argument("names", nargs=-1)
-@from_option
-@scores_option
-@horizons_option
-@universe_option
-@rebalance_option
-@neutralise_option
+@sweep_options
 @click.option("--start", type=DAY, help="A window of your choice is description, never a look.")
 @click.option("--end", type=DAY, help="Its last day.")
 @as_json_option
@@ -120,12 +123,7 @@ def evaluate(
 
 @signals.command()
 @click.argument("names", nargs=-1)
-@from_option
-@scores_option
-@horizons_option
-@universe_option
-@rebalance_option
-@neutralise_option
+@sweep_options
 @as_json_option
 def register(
     names: tuple[str, ...],
