@@ -70,6 +70,27 @@ def test_the_programs_role_cannot_lift_the_guard(filled: Database, table: str, l
         connection.execute(text(lifting.format(table=table)))
 
 
+@pytest.mark.parametrize("table", sorted(FACTS))
+def test_a_load_never_grows_after_its_commit(anyone: Connection, table: str) -> None:
+    columns = [column.name for column in FACTS[table].columns]
+    values = ", ".join("known_at + interval '1 day'" if name == "known_at" else name for name in columns)
+    again = f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM {table}"
+    with pytest.raises(DBAPIError, match="was not opened for this table by this transaction"):
+        anyone.execute(text(again))
+
+
+def test_a_load_of_one_table_takes_no_rows_of_another(anyone: Connection) -> None:
+    load_id = anyone.scalar(
+        text(
+            "INSERT INTO loads (ingest_run_id, table_name, source, rows_read, rows_inserted) "
+            "SELECT ingest_run_id, 'prices', source, 1, 1 FROM loads LIMIT 1 RETURNING load_id"
+        )
+    )
+    row = "'SP500', date '2021-01-04', 'test', now(), 1.0, :load_id"
+    with pytest.raises(DBAPIError, match="was not opened for this table"):
+        anyone.execute(text(f"INSERT INTO benchmarks VALUES ({row})"), {"load_id": load_id})
+
+
 @pytest.mark.parametrize("touching", ["TRUNCATE {chunk}", "DROP TABLE {chunk}", "DELETE FROM {chunk}"])
 def test_a_chunk_is_guarded_as_its_table(filled: Database, touching: str) -> None:
     chunk = some_chunk(filled)
