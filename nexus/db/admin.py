@@ -18,6 +18,8 @@ from nexus.db.engine import APP_ROLE, READER_ROLE, Database
 from nexus.errors import DatabaseError
 
 ROOT = Path(__file__).resolve().parents[2]
+CLONE_ATTEMPTS = 8
+"""The server waits five seconds for others to leave, in each."""
 
 
 @dataclass(frozen=True)
@@ -123,14 +125,15 @@ def clone(database: Database, name: str) -> Database:
     Raises
     ------
     DatabaseError
-        When another session is connected: close it and try again.
+        When another session is connected: which one; close it and try again.
     """
     database.dispose()
-    attempts = 4 if _scheduler(database, "stop") else 1
+    attempts = CLONE_ATTEMPTS if _scheduler(database, "stop") else 1
     try:
         while not _copied(database, name, last=attempts == 1):
             attempts -= 1
             _scheduler(database, "stop")  # it was just being started when it was told to stop
+            _end_background_sessions(database)  # or it has lost sight of one
     finally:
         _scheduler(database, "start")
     return database.sibling(name)
@@ -145,9 +148,31 @@ def _copied(database: Database, name: str, last: bool) -> bool:
             if isinstance(error.orig, ObjectInUse) and not last:
                 return False
             raise DatabaseError(
-                f"clone of {database.url.database}: {str(error.orig).strip()}; close other sessions and try again"
+                f"clone of {database.url.database}: {str(error.orig).strip()} ({_others(connection, database)}); "
+                "close other sessions and try again"
             ) from error
     return True
+
+
+def _others(connection: Connection, database: Database) -> str:
+    """Who is connected, in words."""
+    found = connection.execute(
+        text("SELECT pid, backend_type, application_name, state FROM pg_stat_activity WHERE datname = :name"),
+        {"name": database.url.database},
+    )
+    return "; ".join(" ".join(str(part) for part in row if part) for row in found) or "it has just left"
+
+
+def _end_background_sessions(database: Database) -> None:
+    """End what no client opened: a scheduler, its jobs, autovacuum."""
+    with database.sibling("postgres").autocommit() as connection:
+        connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                "WHERE datname = :name AND backend_type <> 'client backend'"
+            ),
+            {"name": database.url.database},
+        )
 
 
 def _scheduler(database: Database, verb: str) -> bool:
