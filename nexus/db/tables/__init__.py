@@ -12,6 +12,15 @@ from nexus.db.tables.facts import (
     symbols,
     universe_members,
 )
+from nexus.db.tables.graph import (
+    centrality_history,
+    explanations,
+    graph_edge_arrays,
+    graph_node_arrays,
+    graph_predictions,
+    graph_snapshots,
+    node_embeddings,
+)
 from nexus.db.tables.identity import entities, sessions
 from nexus.db.tables.ledger import canaries, factor_evaluations, hypotheses, ledger_blocks, sketches
 from nexus.db.tables.loads import ingest_runs, loads, rejected_rows, sources
@@ -39,28 +48,39 @@ _FACTS = [
     benchmarks,
 ]
 FACTS = {table.name: table for table in _FACTS}
+_OUTPUTS = [centrality_history, explanations, graph_predictions, node_embeddings]
+OUTPUTS = {table.name: table for table in _OUTPUTS}
+"""What modules write, versioned; the runner UPSERTs it."""
 
 __all__ = [
     "FACTS",
+    "OUTPUTS",
     "backtest_equity",
     "backtest_signals",
     "backtest_trades",
     "backtests",
     "benchmarks",
     "canaries",
+    "centrality_history",
     "classifications",
     "corporate_actions",
     "entities",
     "events",
+    "explanations",
     "factor_evaluations",
     "factor_values",
     "fundamentals",
+    "graph_edge_arrays",
+    "graph_node_arrays",
+    "graph_predictions",
+    "graph_snapshots",
     "hypotheses",
     "ingest_runs",
     "ledger_blocks",
     "loads",
     "metadata",
     "model_runs",
+    "node_embeddings",
     "paper_accounts",
     "paper_equity",
     "paper_fills",

@@ -1,0 +1,80 @@
+"""What a module is: it reads declared inputs as they were known, and gives rows of one declared output."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nexus.db.panel import Observations, Panel
+
+State = TypeVar("State")
+Examples = TypeVar("Examples")
+
+
+class Module(ABC, Generic[State]):
+    """Computes rows of `output`; the runner reads, stamps and writes.
+
+    name : as in `nexus.modules.MODULES`
+    version : the `model_version` of its rows, bumped by hand when they change meaning
+    inputs : declared as a factor's; output : a table of `nexus.db.tables.OUTPUTS`
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[str]
+    inputs: ClassVar[tuple[str, ...]]
+    output: ClassVar[str]
+
+    @abstractmethod
+    def predict(self, state: State, data: Observations, day: date) -> pd.DataFrame:
+        """Rows of the output for `day`, key and values without stamps; an empty frame where there is nothing to say."""
+
+    @abstractmethod
+    def explain(self, state: State, data: Observations, day: date) -> pd.DataFrame:
+        """Columns company_id, feature, attribution: why `predict` says what it says on `day`."""
+
+
+class Learned(Module[State], Generic[State, Examples]):
+    """A module that is trained, chunk by chunk.
+
+    defaults : hyper-parameters, plain values; `epochs`, `patience` and `report_every` are the runner's
+    horizon : sessions that a label looks ahead; sets the embargo between training, validation and test
+    """
+
+    defaults: ClassVar[Mapping[str, Any]]
+    horizon: ClassVar[int]
+
+    @abstractmethod
+    def space(self, trial: Any) -> dict[str, Any]:
+        """Hyper-parameters drawn from an Optuna trial; the others keep their defaults."""
+
+    @abstractmethod
+    def examples(self, data: Panel, days: Sequence[date]) -> Examples:
+        """Features and labels of `days`, ascending: the only place that may open `Panel.ahead`."""
+
+    def describe(self, examples: Examples) -> dict[str, Any]:
+        """What of the data the model's shape and normalisers depend on, as plain JSON values.
+
+        Of training examples only. It joins the parameters before `build`, and is stored with them.
+        """
+        return {}
+
+    @abstractmethod
+    def build(self, params: Mapping[str, Any]) -> State:
+        """A new state, seeded by the runner; needs no data beyond what `describe` said of them."""
+
+    @abstractmethod
+    def step(self, state: State, examples: Examples) -> None:
+        """Train one epoch."""
+
+    @abstractmethod
+    def loss(self, state: State, examples: Examples) -> float:
+        """What early stopping and HPO minimise, without training."""
+
+    def metrics(self, state: State, examples: Examples) -> dict[str, float]:
+        """Figures for people, every `report_every` epochs and at the end; nothing is decided by them."""
+        return {}
