@@ -41,10 +41,12 @@ class Module(ABC, Generic[State]):
 class Learned(Module[State], Generic[State, Examples]):
     """A module that is trained, chunk by chunk.
 
-    defaults : hyper-parameters, plain values; `epochs`, `patience` and `report_every` are the runner's
+    basics : what every module of its kind understands; `epochs`, `patience` and `report_every` are the runner's
+    defaults : the module's own hyper-parameters, and where its basics differ: plain JSON values
     horizon : sessions that a label looks ahead; sets the embargo between training, validation and test
     """
 
+    basics: ClassVar[Mapping[str, Any]] = {"epochs": 100, "patience": 20, "report_every": 20}
     defaults: ClassVar[Mapping[str, Any]]
     horizon: ClassVar[int]
 
@@ -65,15 +67,29 @@ class Learned(Module[State], Generic[State, Examples]):
 
     @abstractmethod
     def build(self, params: Mapping[str, Any]) -> State:
-        """A new state, seeded by the runner; needs no data beyond what `describe` said of them."""
+        """A new state; needs no data beyond what `describe` said of them.
+
+        params : basics, defaults and what was set, what `describe` said, and the runner's `seed` and `device`
+        """
 
     @abstractmethod
-    def step(self, state: State, examples: Examples) -> None:
-        """Train one epoch."""
+    def save(self, state: State) -> dict[str, Any]:
+        """Everything that training goes on from: tensors, plain values, dicts and lists of them; no objects."""
+
+    @abstractmethod
+    def load(self, state: State, saved: Mapping[str, Any]) -> None:
+        """Put what `save` gave into a state of the same parameters."""
+
+    @abstractmethod
+    def step(self, state: State, examples: Examples) -> float:
+        """Train one epoch; the mean loss on the way, NaN where the method knows none."""
 
     @abstractmethod
     def loss(self, state: State, examples: Examples) -> float:
         """What early stopping and HPO minimise, without training."""
+
+    def after(self, state: State, loss: float) -> None:
+        """Told the loss of validation after each epoch, as a schedule of the learning rate wants to be."""
 
     def metrics(self, state: State, examples: Examples) -> dict[str, float]:
         """Figures for people, every `report_every` epochs and at the end; nothing is decided by them."""
