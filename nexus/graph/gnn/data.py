@@ -1,0 +1,139 @@
+"""Snapshots as tensors: five features a node of any type has, from structure known on the day only."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nexus.db.graph import Edges, EdgeType, Graph, Ints
+from nexus.nn.hetero import Metadata, Tensors
+
+__all__ = ["FEATURES", "HISTORY", "TWO_WAY", "UNDIRECTED", "Tensors", "metadata", "tensors"]
+
+FEATURES = ("in_degree", "out_degree", "weighted_degree", "age", "new_share")
+HISTORY = 12
+"""Snapshots back to which a node's age is counted; earlier ones change nothing."""
+TWO_WAY = frozenset({"supplies", "holds"})
+"""Directed relations whose reverse, `rev_NAME`, is a relation of its own: both ends learn of the edge."""
+UNDIRECTED = frozenset({"board", "competes", "correlation", "fund_similarity", "sector"})
+"""Relations stored once that go both ways under their own name. Any other relation goes one way, as stored."""
+
+_Arrays = tuple[Ints, Ints, NDArray[np.float32]]
+
+
+def tensors(graph: Graph, previous: Sequence[Graph] = (), *, two_way: Collection[str] = TWO_WAY) -> Tensors:
+    """One snapshot as tensors.
+
+    previous : snapshots before it, oldest first; the last `HISTORY` count
+    two_way : directed relations that get a reverse
+
+    The features of a node, float32, never NaN, in the order of `FEATURES` (edges as stored: a reverse is no edge of its
+    own; both ends of an undirected edge have it as in-edge and as out-edge):
+
+    - log1p of the edges into it, and of those out of it;
+    - log1p of the summed |weight| of its edges, each divided by the mean of its edge type in the snapshot, so that
+      units do not matter; a weight that is not finite counts as 0;
+    - log1p of the snapshots since it was first seen, at most `HISTORY`; 0 for a new node;
+    - the share of its edges that the previous snapshot lacks; 0 without an edge or without a previous snapshot.
+    """
+    placed = {kind: _placed(graph, kind, edges) for kind, edges in graph.edges.items() if len(edges)}
+    previous = previous[-HISTORY:]
+    columns = {node_type: np.zeros((len(ids), len(FEATURES)), np.float32) for node_type, ids in graph.nodes.items()}
+    touching = {node_type: np.zeros((2, len(ids))) for node_type, ids in graph.nodes.items()}
+    for kind, (src, dst, weight) in placed.items():
+        size = _relative(weight)
+        new = _new(kind, graph.edges[kind], previous)
+        ends = ((kind[0], src), (kind[2], dst))
+        _count(columns, kind, src, dst)
+        for node_type, places in ends:
+            n = len(graph.nodes[node_type])
+            columns[node_type][:, 2] += np.bincount(places, size, n).astype(np.float32)
+            touching[node_type] += np.stack([np.bincount(places, new, n), np.bincount(places, minlength=n)])
+    for node_type, ids in graph.nodes.items():
+        table = columns[node_type]
+        table[:, 3] = _age(node_type, ids, previous)
+        table[:, :4] = np.log1p(table[:, :4])
+        fresh, edges_of = touching[node_type]
+        table[:, 4] = np.divide(fresh, edges_of, out=np.zeros(len(ids)), where=edges_of > 0)
+    return _assembled(graph, columns, _directions(placed, two_way))
+
+
+def metadata(graphs: Sequence[Graph], *, two_way: Collection[str] = TWO_WAY) -> Metadata:
+    """Node types and edge types, reverses included, that occur in any of the snapshots; sorted, as PyG's metadata."""
+    node_types = {node_type for graph in graphs for node_type, ids in graph.nodes.items() if len(ids)}
+    stored = {kind for graph in graphs for kind, edges in graph.edges.items() if len(edges)}
+    return sorted(node_types), sorted(direction for kind in stored for direction in _names(kind, two_way))
+
+
+def _names(kind: EdgeType, two_way: Collection[str]) -> set[EdgeType]:
+    src, relation, dst = kind
+    if relation in UNDIRECTED:
+        return {kind, (dst, relation, src)}
+    return {kind, (dst, f"rev_{relation}", src)} if relation in two_way else {kind}
+
+
+def _placed(graph: Graph, kind: EdgeType, edges: Edges) -> _Arrays:
+    return graph.places(kind[0], edges.src), graph.places(kind[2], edges.dst), edges.weight
+
+
+def _directions(placed: dict[EdgeType, _Arrays], two_way: Collection[str]) -> dict[EdgeType, _Arrays]:
+    found: dict[EdgeType, list[_Arrays]] = {}
+    for kind, (src, dst, weight) in placed.items():
+        found.setdefault(kind, []).append((src, dst, weight))
+        for back in _names(kind, two_way) - {kind}:
+            found.setdefault(back, []).append((dst, src, weight))
+        if kind[1] in UNDIRECTED and kind[0] == kind[2]:
+            other = src != dst
+            found[kind].append((dst[other], src[other], weight[other]))
+    return {kind: _joined(parts) for kind, parts in sorted(found.items())}
+
+
+def _joined(parts: list[_Arrays]) -> _Arrays:
+    src, dst, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return src, dst, weight
+
+
+def _count(columns: dict[str, NDArray[np.float32]], kind: EdgeType, src: Ints, dst: Ints) -> None:
+    source, relation, target = kind
+    columns[target][:, 0] += np.bincount(dst, minlength=len(columns[target]))
+    columns[source][:, 1] += np.bincount(src, minlength=len(columns[source]))
+    if relation in UNDIRECTED:
+        columns[source][:, 0] += np.bincount(src, minlength=len(columns[source]))
+        columns[target][:, 1] += np.bincount(dst, minlength=len(columns[target]))
+
+
+def _relative(weight: NDArray[np.float32]) -> NDArray[np.float64]:
+    size = np.abs(np.where(np.isfinite(weight), weight, 0.0)).astype(np.float64)
+    mean = size.mean()
+    return size / mean if mean > 0 else size
+
+
+def _new(kind: EdgeType, edges: Edges, previous: Sequence[Graph]) -> NDArray[np.float64]:
+    """1 where the snapshot before had no such edge."""
+    if not previous:
+        return np.zeros(len(edges))
+    before = previous[-1].edges.get(kind)
+    if before is None:
+        return np.ones(len(edges))
+    pairs = np.concatenate([np.stack([each.src, each.dst], 1) for each in (before, edges)])
+    _, same = np.unique(pairs, axis=0, return_inverse=True)
+    return (~np.isin(same[len(before) :], same[: len(before)])).astype(np.float64)
+
+
+def _age(node_type: str, ids: Ints, previous: Sequence[Graph]) -> NDArray[np.int64]:
+    age = np.zeros(len(ids), np.int64)
+    for back, graph in enumerate(reversed(previous), 1):
+        age[np.isin(ids, graph.nodes.get(node_type, []))] = back
+    return age
+
+
+def _assembled(graph: Graph, columns: dict[str, NDArray[np.float32]], directions: dict[EdgeType, _Arrays]) -> Tensors:
+    return Tensors(
+        {node_type: torch.from_numpy(columns[node_type]) for node_type in sorted(columns)},
+        {kind: torch.from_numpy(np.stack([src, dst])) for kind, (src, dst, _) in directions.items()},
+        {node_type: graph.nodes[node_type] for node_type in sorted(columns)},
+        {kind: torch.from_numpy(weight.copy()) for kind, (_, _, weight) in directions.items()},
+    )

@@ -1,0 +1,40 @@
+"""Tensors of a graph with several types of node and edge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+EdgeType = tuple[str, str, str]
+Metadata = tuple[list[str], list[EdgeType]]
+"""Node types and edge types, as PyG's."""
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """One snapshot.
+
+    features : node type -> (n, n_features)
+    edge_index : edge type -> (2, n_edges), places of source and target in their `features`; an edge given twice counts twice
+    ids : node type -> (n,) entity ids, in the order of `features`
+    weight : edge type -> (n_edges,), in the order of `edge_index`
+    """
+
+    features: Mapping[str, Tensor]
+    edge_index: Mapping[EdgeType, Tensor]
+    ids: Mapping[str, NDArray[np.int64]]
+    weight: Mapping[EdgeType, Tensor]
+
+    def to(self, device: torch.device | str) -> Tensors:
+        """The same on another device; the ids stay where they are."""
+        return Tensors(
+            {key: value.to(device) for key, value in self.features.items()},
+            {key: value.to(device) for key, value in self.edge_index.items()},
+            self.ids,
+            {key: value.to(device) for key, value in self.weight.items()},
+        )
