@@ -17,6 +17,8 @@ EdgeType = tuple[str, str, str]
 """(source node type, relation, target node type)."""
 
 NODE_TYPES = ("company", "director", "extended", "fund")
+UNDIRECTED = frozenset({"board", "competes", "correlation", "fund_similarity", "sector"})
+"""Relations whose edges have no direction; any other goes from source to target."""
 
 
 @dataclass(frozen=True)

@@ -58,11 +58,11 @@ def centralities(n: int, src: Ints, dst: Ints) -> Centralities:
     alone = sys.maxsize  # threads would add up in another order each time
     return Centralities(
         degree,
-        _pagerank(adjacency),
+        pagerank(adjacency),
         eigenvector,
         _values(rx.graph_betweenness_centrality(graph, parallel_threshold=alone), n),
         _clustering(adjacency, degree),
-        _values(rx.graph_core_number(graph), n).astype(np.int64),
+        _values(rx.graph_core_number(graph), n).astype(np.int64),  # type: ignore[arg-type]  # a dict, not an int
         _katz(graph, largest),
     )
 
@@ -85,6 +85,15 @@ def simple(n: int, src: Ints, dst: Ints) -> sparse.csr_array:
     return sparse.csr_array((np.ones(len(both[0])), both), shape=(n, n))
 
 
+def pagerank(adjacency: sparse.csr_array) -> Floats:
+    """PageRank (n,) of the graph that `simple` gives, damping 0.85; sums to 1."""
+    n = adjacency.shape[0]
+    graph = rx.PyDiGraph()
+    graph.add_nodes_from(range(n))
+    graph.add_edges_from_no_data(list(zip(*(ends.tolist() for ends in adjacency.nonzero()), strict=True)))
+    return _values(rx.pagerank(graph, alpha=DAMPING, tol=TOLERANCE / max(n, 1), max_iter=_STEPS), n)
+
+
 def _graph(adjacency: sparse.csr_array) -> rx.PyGraph:
     graph = rx.PyGraph(multigraph=False)
     graph.add_nodes_from(range(adjacency.shape[0]))
@@ -95,14 +104,6 @@ def _graph(adjacency: sparse.csr_array) -> rx.PyGraph:
 
 def _values(found: Mapping[int, float], n: int) -> Floats:
     return np.array([found[node] for node in range(n)], np.float64)
-
-
-def _pagerank(adjacency: sparse.csr_array) -> Floats:
-    n = adjacency.shape[0]
-    graph = rx.PyDiGraph()
-    graph.add_nodes_from(range(n))
-    graph.add_edges_from_no_data(list(zip(*(ends.tolist() for ends in adjacency.nonzero()), strict=True)))
-    return _values(rx.pagerank(graph, alpha=DAMPING, tol=TOLERANCE / max(n, 1), max_iter=_STEPS), n)
 
 
 def _katz(graph: rx.PyGraph, largest: float) -> Floats:
