@@ -81,6 +81,7 @@ CREATE TABLE centrality_history (
     katz double precision NOT NULL,{STAMPS},
     CONSTRAINT pk_centrality_history PRIMARY KEY (company_id, as_of, model_version, chunk)
 );
+CREATE INDEX ix_centrality_history_model_version_as_of ON centrality_history (model_version, as_of);
 COMMENT ON COLUMN centrality_history.degrees IS 'edges of the company by relation and direction';
 CREATE TABLE node_embeddings (
     company_id integer NOT NULL,
@@ -106,6 +107,7 @@ CREATE TABLE graph_predictions (
     CONSTRAINT pk_graph_predictions PRIMARY KEY (company_id, as_of, model_version, chunk),
     CONSTRAINT ck_graph_predictions_probability CHECK (probability BETWEEN 0 AND 1)
 );
+CREATE INDEX ix_graph_predictions_model_version_as_of ON graph_predictions (model_version, as_of);
 COMMENT ON COLUMN graph_predictions.score IS 'predicted rank of the return over the horizon, centred: -0.5 to 0.5';
 COMMENT ON COLUMN graph_predictions.probability IS 'that the return is above the median of the day';
 CREATE TABLE explanations (
@@ -125,6 +127,10 @@ GRANT SELECT ON graph_snapshots, graph_node_arrays, graph_edge_arrays, centralit
 GRANT SELECT, INSERT ON graph_snapshots, graph_node_arrays, graph_edge_arrays TO nexus_app;
 GRANT SELECT, INSERT, UPDATE ON centrality_history, node_embeddings, graph_predictions, explanations TO nexus_app;
 """
+RUNS = """
+ALTER TABLE model_runs ADD COLUMN tier text CONSTRAINT ck_model_runs_tier CHECK (tier IN ('A', 'B', 'C'));
+COMMENT ON COLUMN model_runs.tier IS 'the worst of what a module''s run read, which its outputs inherit';
+"""
 SPLITS = ("centrality_history", "node_embeddings", "graph_predictions")
 INSERT_ONLY = ("graph_snapshots", "graph_node_arrays", "graph_edge_arrays")
 TABLES = (*INSERT_ONLY, *SPLITS, "explanations")
@@ -134,6 +140,7 @@ def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
     op.execute(SNAPSHOTS)
     op.execute(OUTPUTS)
+    op.execute(RUNS)
     for table in SPLITS:
         op.execute(
             f"ALTER TABLE {table} ADD CONSTRAINT ck_{table}_split "
@@ -154,3 +161,4 @@ def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
     for table in TABLES:
         op.execute(f"DROP TABLE {table}")
+    op.execute("ALTER TABLE model_runs DROP COLUMN tier")

@@ -12,12 +12,13 @@ import pyarrow.compute as pc
 from sqlalchemy import Connection
 
 from nexus.db.engine import driver
-from nexus.errors import DatabaseError
+from nexus.errors import DatabaseError, InputError
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
 NULL = b"\xff\xff\xff\xff"
 BATCH = 65_536
+BYTES = 2**26  # of a batch, so that long lists are not all encoded at once
 STATEMENT = 4 * BATCH  # rows of one COPY: the trigger's transition table then stays in work_mem
 DATE_EPOCH = 10_957  # 2000-01-01 in days since 1970
 INSTANT_EPOCH = 946_684_800_000_000  # the same in microseconds
@@ -28,11 +29,14 @@ Packed = np.ndarray[Any, np.dtype[Any]]
 def copy(connection: Connection, table: str, rows: pa.Table, *, jsonb: Collection[str] = ()) -> None:
     """COPY `rows` into the columns of the same names, in order.
 
-    rows : int32, int64, double, date32, timestamp[us], bool, string and fixed_size_binary columns; null is NULL
+    rows : int32, int64, float, double, date32, timestamp[us], bool, string and fixed_size_binary columns, and lists of
+        int32, float and double, for integer[], real[] and double precision[]; null is NULL, but not within a list
     jsonb : string columns that hold JSON for a jsonb column
 
     Raises
     ------
+    InputError
+        When a list holds a null.
     DatabaseError
         When the server refuses a row, with its reason; the transaction is lost.
     """
@@ -52,9 +56,19 @@ def copy(connection: Connection, table: str, rows: pa.Table, *, jsonb: Collectio
 def encode(rows: pa.Table, *, jsonb: Collection[str] = ()) -> Iterator[bytes]:
     """The tuples of a binary COPY, a batch at a time, without header and trailer."""
     for start in range(0, rows.num_rows, BATCH):
-        batch = rows.slice(start, BATCH).combine_chunks()
-        columns = [_column(batch.column(name).combine_chunks(), name in jsonb) for name in rows.column_names]
-        yield _tuples(columns, batch.num_rows)
+        for batch in _small(rows.slice(start, BATCH)):
+            columns = [_column(batch.column(name).combine_chunks(), name in jsonb) for name in rows.column_names]
+            yield _tuples(columns, batch.num_rows)
+
+
+def _small(rows: pa.Table) -> Iterator[pa.Table]:
+    """Halves of halves, until a part is small enough or one row."""
+    if rows.nbytes <= BYTES or rows.num_rows == 1:
+        yield rows
+        return
+    half = rows.num_rows // 2
+    yield from _small(rows.slice(0, half))
+    yield from _small(rows.slice(half))
 
 
 def _tuples(columns: list[pa.Array], n_rows: int) -> bytes:
@@ -90,8 +104,8 @@ def _column(column: pa.Array, is_jsonb: bool) -> pa.Array:
 
 
 def _fixed(column: pa.Array) -> Packed | None:
-    """Big-endian values; None where the column has nulls or texts of several lengths."""
-    if column.null_count:
+    """Big-endian values; None where the column has nulls, lists or texts of several lengths."""
+    if column.null_count or pa.types.is_list(column.type):
         return None
     if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
         lengths = pc.min_max(pc.binary_length(column)).as_py()
@@ -108,6 +122,8 @@ def _wire(column: pa.Array) -> Packed:
         return raw[column.offset : column.offset + len(column)]
     if pa.types.is_boolean(kind):
         return np.asarray(column.fill_null(False).cast(pa.uint8()), dtype="u1")
+    if pa.types.is_float32(kind):
+        return np.asarray(column.fill_null(0.0)).astype(">f4")
     if pa.types.is_floating(kind):
         return np.asarray(column.fill_null(0.0)).astype(">f8")
     storage, dtype, epoch = _INTEGERS[kind]
@@ -117,7 +133,9 @@ def _wire(column: pa.Array) -> Packed:
 
 def _ragged(column: pa.Array) -> pa.Array:
     """Length and value of each row as bytes; nulls as the server marks them."""
-    if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
+    if pa.types.is_list(column.type):
+        framed = _lists(column)
+    elif pa.types.is_string(column.type) or pa.types.is_binary(column.type):
         value = column.cast(pa.binary())
         length = pc.binary_length(value).fill_null(0)
         framed = pc.binary_join_element_wise(_as_binary(np.asarray(length).astype(">i4")), value, b"")
@@ -125,6 +143,26 @@ def _ragged(column: pa.Array) -> pa.Array:
         wire = _wire(column)
         framed = _as_binary(_pack([np.full(len(wire), wire.dtype.itemsize, ">i4"), wire]))
     return pc.if_else(column.is_valid(), framed, pa.scalar(NULL)) if column.null_count else framed
+
+
+def _lists(column: pa.Array) -> pa.Array:
+    """Each list as its length in bytes, the header of an array of one dimension, and a cell per element."""
+    elements = column.flatten()
+    if elements.null_count:
+        raise InputError(f"COPY: {elements.null_count} elements of a {column.type} column are null; an array has none")
+    wire = _wire(elements)
+    counts = np.asarray(column.value_lengths().fill_null(0)).astype(np.int64)
+    cell = 4 + wire.dtype.itemsize
+    sizes = HEADED.itemsize - 4 + counts * cell
+    head = np.empty(len(counts), HEADED)
+    for name, value in zip(HEADED.names or (), (sizes, 1, 0, _OIDS[elements.type], counts, 1), strict=True):
+        head[name] = value
+    body = _pack([np.full(len(wire), wire.dtype.itemsize, ">i4"), wire])
+    ends = np.concatenate([[0], np.cumsum(counts * cell)]).astype("i4")
+    cells = pa.Array.from_buffers(pa.binary(), len(counts), [None, pa.py_buffer(ends), pa.py_buffer(body)])
+    full = pc.binary_join_element_wise(_as_binary(head), cells, b"")
+    empty = np.array([(EMPTY.itemsize - 4, 0, 0, _OIDS[elements.type])], EMPTY).tobytes()
+    return full if counts.all() else pc.if_else(pa.array(counts > 0), full, pa.scalar(empty))
 
 
 def _as_binary(values: Packed) -> pa.Array:
@@ -139,6 +177,9 @@ def _content(column: pa.Array) -> Packed:
     return np.frombuffer(data, dtype="u1")[bounds[column.offset] : bounds[column.offset + len(column)]]
 
 
+HEADED = np.dtype([(name, ">i4") for name in ("size", "dimensions", "has_null", "oid", "count", "first")])
+EMPTY = np.dtype([(name, ">i4") for name in ("size", "dimensions", "has_null", "oid")])
+_OIDS = {pa.int32(): 23, pa.float32(): 700, pa.float64(): 701}
 _INTEGERS: dict[Any, tuple[Any, str, int]] = {
     pa.int32(): (pa.int32(), ">i4", 0),
     pa.int64(): (pa.int64(), ">i8", 0),

@@ -16,6 +16,8 @@ from nexus.errors import InputError, RefusedError
 TABLES = ("model_runs", "hypotheses", "sketches", "canaries", "factor_evaluations", "ledger_blocks")
 """In the order in which they refer to one another."""
 HEAD = "head.json"
+_LEFT_OUT = ("model_runs.tier",)
+"""Columns younger than the oldest exports, of which judgements know nothing."""
 
 
 def export_ledger(database: Database, path: Path) -> str:
@@ -76,7 +78,8 @@ def import_ledger(database: Database, path: Path) -> str:
 
 
 def _columns(table: str) -> str:
-    return ", ".join(f'"{column.name}"' for column in metadata.tables[table].columns if column.identity is None)
+    chosen = [one for one in metadata.tables[table].columns if one.identity is None and str(one) not in _LEFT_OUT]
+    return ", ".join(f'"{column.name}"' for column in chosen)
 
 
 def _require_empty(connection: Connection) -> None:

@@ -100,6 +100,8 @@ centrality_history = Table(
     _split(),
 )
 
+Index("ix_centrality_history_model_version_as_of", centrality_history.c.model_version, centrality_history.c.as_of)
+
 node_embeddings = Table(
     "node_embeddings",
     metadata,
@@ -134,6 +136,8 @@ graph_predictions = Table(
     CheckConstraint("probability BETWEEN 0 AND 1", name="probability"),
     _split(),
 )  # fmt: skip
+
+Index("ix_graph_predictions_model_version_as_of", graph_predictions.c.model_version, graph_predictions.c.as_of)
 
 explanations = Table(
     "explanations",

@@ -36,7 +36,9 @@ model_runs = Table(
     Column("finished_at", DateTime(timezone=True)),
     Column("status", Text, nullable=False, server_default="running"),
     Column("metrics", JSONB),
+    Column("tier", Text, comment="the worst of what a module's run read, which its outputs inherit"),
     CheckConstraint("status IN ('running', 'done', 'failed')", name="status"),
+    CheckConstraint("tier IN ('A', 'B', 'C')", name="tier"),
 )
 
 factor_values = Table(
