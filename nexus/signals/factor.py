@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cache
 from pathlib import Path
 from types import CodeType
 from typing import Any, TypeAlias
 
+from nexus.contract.code import file_hash, params_hash
 from nexus.db.inputs import check_inputs
 from nexus.db.panel import Observations
 from nexus.errors import InputError
@@ -22,7 +20,6 @@ from nexus.maths.types import Floats
 
 NEUTRALISATIONS = ("none", "beta", "beta+volatility", "beta+volatility+sector")
 TYPES = ("price", "fundamental", "event", "graph", "model")
-DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 WORD = re.compile(r"[A-Za-z0-9_.+-]+")
 
 Compute: TypeAlias = Callable[[Observations, date, Mapping[str, Any]], Floats]
@@ -88,35 +85,6 @@ class Factor:
     def scores(self, data: Observations, day: date) -> Floats:
         """Scores of `day`, as `compute` gives them; no code of the factor can change `params`."""
         return self.compute(data, day, deepcopy(dict(self.params)))
-
-
-def params_hash(params: Mapping[str, Any]) -> str:
-    """Digest of plain parameters, whatever their order."""
-    return hashlib.sha256(json.dumps(dict(params), sort_keys=True).encode()).hexdigest()
-
-
-def file_hash(path: Path) -> str:
-    """Digest of a Python file's code, without comments, layout and docstrings.
-
-    Raises
-    ------
-    InputError
-        When there is no such file, as for a function typed at a prompt.
-    """
-    try:
-        return _file_hash(path, path.stat().st_mtime_ns)
-    except OSError as error:
-        raise InputError(f"code of {path}: {error.strerror}; a factor is written in a file") from error
-
-
-@cache
-def _file_hash(path: Path, _mtime: int) -> str:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, DOCUMENTED) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-    # the text that the tree unparses to, not the tree's dump, which changes with the version of Python
-    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
 
 
 def _choice(name: str, what: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -12,10 +12,11 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from nexus.contract.code import params_hash
 from nexus.db.panel import Observations
 from nexus.errors import InputError
 from nexus.maths.types import Floats
-from nexus.signals.factor import NEUTRALISATIONS, params_hash
+from nexus.signals.factor import NEUTRALISATIONS
 
 COMPANY = ("company_id", "ticker")
 

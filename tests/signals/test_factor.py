@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nexus.contract.code import file_hash
 from nexus.errors import InputError
-from nexus.signals.factor import Factor, file_hash
+from nexus.signals.factor import Factor
 from nexus.signals.factors import TABLE
 from nexus.signals.user import factors
 
