@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event, Thread
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from psycopg.errors import ObjectInUse
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
@@ -18,8 +20,9 @@ from nexus.db.engine import APP_ROLE, READER_ROLE, Database
 from nexus.errors import DatabaseError
 
 ROOT = Path(__file__).resolve().parents[2]
-CLONE_ATTEMPTS = 8
-"""The server waits five seconds for others to leave, in each."""
+_END_BACKGROUND_SESSIONS = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name AND backend_type <> 'client backend'"
+)
 
 
 @dataclass(frozen=True)
@@ -128,30 +131,24 @@ def clone(database: Database, name: str) -> Database:
         When another session is connected: which one; close it and try again.
     """
     database.dispose()
-    attempts = CLONE_ATTEMPTS if _scheduler(database, "stop") else 1
+    tended = _scheduler(database, "stop")
     try:
-        while not _copied(database, name, last=attempts == 1):
-            attempts -= 1
-            _scheduler(database, "stop")  # it was just being started when it was told to stop
-            _end_background_sessions(database)  # or it has lost sight of one
+        with _without_background_sessions(database) if tended else nullcontext():
+            _copy(database, name)
     finally:
         _scheduler(database, "start")
     return database.sibling(name)
 
 
-def _copied(database: Database, name: str, last: bool) -> bool:
-    """Copy the database; False where it was in use and this is not the last attempt."""
+def _copy(database: Database, name: str) -> None:
     with database.sibling("postgres").autocommit() as connection:
         try:
             connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{database.url.database}"'))
         except DBAPIError as error:
-            if isinstance(error.orig, ObjectInUse) and not last:
-                return False
             raise DatabaseError(
                 f"clone of {database.url.database}: {str(error.orig).strip()} ({_others(connection, database)}); "
                 "close other sessions and try again"
             ) from error
-    return True
 
 
 def _others(connection: Connection, database: Database) -> str:
@@ -163,16 +160,26 @@ def _others(connection: Connection, database: Database) -> str:
     return "; ".join(" ".join(str(part) for part in row if part) for row in found) or "it has just left"
 
 
-def _end_background_sessions(database: Database) -> None:
-    """End what no client opened: a scheduler, its jobs, autovacuum."""
-    with database.sibling("postgres").autocommit() as connection:
-        connection.execute(
-            text(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
-                "WHERE datname = :name AND backend_type <> 'client backend'"
-            ),
-            {"name": database.url.database},
-        )
+@contextmanager
+def _without_background_sessions(database: Database) -> Iterator[None]:
+    """End what no client opened, again and again: a scheduler that was just being started when it was told to stop.
+
+    The server keeps others out while it copies, and waits five seconds for those who are in to leave.
+    """
+    done = Event()
+
+    def tend() -> None:
+        with database.sibling("postgres").autocommit() as connection:
+            while not done.wait(0.2):
+                connection.execute(_END_BACKGROUND_SESSIONS, {"name": database.url.database})
+
+    tending = Thread(target=tend)
+    tending.start()
+    try:
+        yield
+    finally:
+        done.set()
+        tending.join()
 
 
 def _scheduler(database: Database, verb: str) -> bool:

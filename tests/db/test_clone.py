@@ -34,9 +34,6 @@ def test_the_scheduler_does_not_stand_in_the_way(database: Database) -> None:
 
 def test_a_client_that_is_connected_is_named(database: Database) -> None:
     with database.owner() as connection:
-        there = capabilities.detect(connection).timescaledb
-        if there:
-            pytest.skip("eight attempts of five seconds each: the plain server says the same at the first")
         pid = connection.scalar(text("SELECT pg_backend_pid()"))
         with pytest.raises(DatabaseError, match=rf"{pid} client backend .*close other sessions"):
             admin.clone(database, f"{database.url.database}_clone")
