@@ -13,10 +13,14 @@ import numpy as np
 
 from nexus.ingest.simulate import risk
 from nexus.ingest.simulate.lives import Fate, Lives, lives
+from nexus.ingest.simulate.neighbours import Label, neighbours, shocks
+from nexus.ingest.simulate.places import Ties
 from nexus.ingest.simulate.planted import planted_scores, risk_score
-from nexus.ingest.simulate.styles import style_returns, styles
+from nexus.ingest.simulate.styles import add_earned, style_returns, styles
 from nexus.ingest.simulate.timeline import Timeline, timeline
 from nexus.ingest.simulate.trailing import trailing
+from nexus.ingest.simulate.units import unit_of_ic
+from nexus.ingest.simulate.wiring import Wiring, supply
 from nexus.maths.types import Bools, Floats
 
 START = date(2004, 1, 2)
@@ -36,6 +40,7 @@ class Economy:
     log_return : (n_sessions, n_companies), total, 0 where not listed
     delisting : (n_companies,) simple return after the last price; NaN for those who stay
     beta, volatility : (n_months, n_companies), as `trailing` measures them
+    supply : who supplies (owner) whom (partner)
     """
 
     seed: int
@@ -50,29 +55,44 @@ class Economy:
     delisting: Floats
     beta: Floats
     volatility: Floats
+    supply: Ties
 
 
-def economy(seed: int = 0, sessions: int = 5040, listed: int = 500, start: date = START) -> Economy:
-    """Draw an economy of so many sessions from `start` on, with so many companies listed at any time."""
+def economy(
+    seed: int = 0,
+    sessions: int = 5040,
+    listed: int = 500,
+    start: date = START,
+    wiring: Wiring = "affinity",
+    label: Label = "planted",
+) -> Economy:
+    """Draw an economy of so many sessions from `start` on, with so many companies listed at any time.
+
+    wiring : how companies find customers
+    label : "supply" and "degree" leave out the planted scores' premia, and make the graph's the only one, and strong
+    """
     time, who = timeline(start, sessions), lives(seed, sessions, listed)
     what = risk.exposures(seed, len(who))
     market, vix = risk.market_path(seed, sessions)
     stress = risk.stress(vix, time.months)
     scores = planted_scores(seed, len(time.months), len(who))
-    members = who.listed(time.months)
-    planted = styles(scores, members, who.stays(), stress)
+    members, bars = who.listed(time.months), who.listed(np.arange(sessions))
+    own = risk.own_returns(seed, bars, what.volatility)
+    dealt = supply(seed, time, who, wiring)
+    along = neighbours(dealt, own, members, time, listed, label)
+    planted = styles(scores, members, who.stays(), stress) if label == "planted" else []
     returns = style_returns(seed, time, planted, what.nameless, listed)
+    add_earned(returns, time, [along], shocks(seed, sessions), unit_of_ic(listed))
     returns += risk.sector_returns(seed, sessions)[:, what.sector]
     returns += (market - risk.DRIFT / risk.YEAR)[:, None] * what.beta + risk.DRIFT / risk.YEAR
     _end_listings(returns, who)
-    bars = who.listed(np.arange(sessions))
     returns *= bars
-    returns += risk.own_returns(seed, bars, what.volatility)
+    returns += own
     beta, volatility = trailing(returns, market, who, time.months)
     scores["B"] = risk_score(seed, beta, volatility)
     scores = {name: np.where(members, score, np.nan) for name, score in scores.items()}
     left = np.select([who.fate == Fate.MERGES, who.fate == Fate.FAILS], [0.0, DELISTING], np.nan)
-    return Economy(seed, time, who, what, market, vix, stress, scores, returns, left, beta, volatility)
+    return Economy(seed, time, who, what, market, vix, stress, scores, returns, left, beta, volatility, dealt)
 
 
 def _end_listings(returns: Floats, who: Lives) -> None:

@@ -72,14 +72,14 @@ def planted_scores(seed: int, months: int, companies: int) -> dict[str, Floats]:
 def risk_score(seed: int, beta: Floats, volatility: Floats) -> Floats:
     """Return B, (n_months, n_companies): NaN where beta or volatility is."""
     noise = persistent(stream(seed, "B"), beta.shape, TRUTHS["B"].persistence)
-    return BETA_LOADING * _standardised(beta) + VOLATILITY_LOADING * _standardised(volatility) + NOISE_LOADING * noise
+    return BETA_LOADING * standardised(beta) + VOLATILITY_LOADING * standardised(volatility) + NOISE_LOADING * noise
 
 
-def _standardised(values: Floats) -> Floats:
+def standardised(values: Floats) -> Floats:
     """Centre and scale each row over its finite values; a row without any stays NaN."""
     known = np.isfinite(values)
     names = np.maximum(known.sum(axis=1, keepdims=True), 1)
     centred = values - np.nansum(values, axis=1, keepdims=True) / names
     spread = np.sqrt(np.nansum(centred**2, axis=1, keepdims=True) / names)
-    standardised: Floats = centred / np.where(spread > 0, spread, np.nan)
-    return standardised
+    scaled: Floats = centred / np.where(spread > 0, spread, np.nan)
+    return scaled

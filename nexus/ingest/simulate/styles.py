@@ -81,10 +81,19 @@ def style_returns(seed: int, time: Timeline, planted: list[Style], nameless: Flo
     random = stream(seed, "styles")
     shocks = random.standard_normal((len(time), len(planted))) / np.sqrt(MONTH)
     returns: Floats = random.standard_normal((len(time), NAMELESS)) @ (NAMELESS_SD / np.sqrt(MONTH) * nameless.T)
+    add_earned(returns, time, planted, shocks)
+    returns *= unit_of_ic(names)
+    return returns
+
+
+def add_earned(returns: Floats, time: Timeline, planted: list[Style], shocks: Floats, unit: float = 1.0) -> None:
+    """Add what styles earn to log returns, (n_sessions, n_companies), in place.
+
+    shocks : (n_sessions, n_styles)
+    unit : log return of a month, per unit of IC
+    """
     acting = time.acting()
     for month in range(len(time.months)):
         rows = slice(*np.searchsorted(acting, [month, month + 1]))
         earned = [style.mean[month] / MONTH + style.sd[month] * shocks[rows, k] for k, style in enumerate(planted)]
-        returns[rows] += np.transpose(earned) @ np.array([style.loading[month] for style in planted])
-    returns *= unit_of_ic(names)
-    return returns
+        returns[rows] += unit * np.transpose(earned) @ np.array([style.loading[month] for style in planted])
