@@ -76,19 +76,25 @@ def negatives(step: Transition, positives: Ints, wanted: int, random: np.random.
 class Sampler:
     """Draws pairs for many transitions of one edge type at once.
 
-    A request is a row (transition, first and last source, first and last target) of places in the transition's living
-    nodes ordered by degree, all transitions one after the other.
+    A pair's code is (transition x most sources of any + source) x most targets of any + target; of one transition alone
+    that is the transition's own code. A request is a row (transition, first and last source, first and last target)
+    of places in the transition's living nodes ordered by degree, all transitions one after the other.
     """
 
     def __init__(self, steps: Sequence[Transition]) -> None:
         self._steps = steps
         self._undirected = bool(steps) and steps[0].undirected
         self._same = bool(steps) and steps[0].edge_type[0] == steps[0].edge_type[2]
-        self._targets = np.array([step.shape[1] for step in steps], np.int64)
-        self.base = np.concatenate([[0], np.cumsum([step.shape[0] * step.shape[1] for step in steps])]).astype(np.int64)
-        self._forbidden = _joined([step.forbidden + base for step, base in zip(steps, self.base, strict=False)])
+        self._n_sources = max((step.shape[0] for step in steps), default=0)
+        self._n_targets = max((step.shape[1] for step in steps), default=0)
+        self._forbidden = _joined([self.codes(place, step.forbidden) for place, step in enumerate(steps)])
         self._sources, self._source_start = _by_degree([(s.alive[0], s.degrees[0]) for s in steps])
         self._sinks, self._sink_start = _by_degree([(s.alive[1], s.degrees[1]) for s in steps])
+
+    def codes(self, place: int, own: Ints) -> Ints:
+        """Codes among all transitions of a transition's own codes."""
+        src, dst = ends(own, self._steps[place].shape[1])
+        return (place * self._n_sources + src) * self._n_targets + dst
 
     def available(self, place: int) -> int:
         """How many pairs of a transition may be drawn."""
@@ -104,7 +110,7 @@ class Sampler:
         step = self._steps[place]
         free = step.alive[0][:, None] & step.alive[1][None, :]
         if self._same:
-            src, dst = np.indices(free.shape, sparse=True)
+            src, dst = np.ogrid[: free.shape[0], : free.shape[1]]
             free &= src < dst if self._undirected else src != dst
         free.flat[step.forbidden] = False
         return np.flatnonzero(free)
@@ -126,7 +132,7 @@ class Sampler:
         return _stacked(matched), _stacked(uniform)
 
     def draw(self, random: np.random.Generator, requests: Ints, rounds: int = ROUNDS) -> Ints:
-        """One pair per request, as code + base of its transition; -1 where `rounds` draws gave none. May repeat."""
+        """The code of one pair per request, which may repeat; -1 where `rounds` draws gave none."""
         drawn = np.full(len(requests), -1, np.int64)
         todo = np.arange(len(requests))
         for _ in range(rounds):
@@ -161,7 +167,7 @@ class Sampler:
         dst = self._sinks[_between(random, sink_from, sink_to)]
         if self._undirected:
             src, dst = np.minimum(src, dst), np.maximum(src, dst)
-        codes = self.base[place] + src * self._targets[place] + dst
+        codes = (place * self._n_sources + src) * self._n_targets + dst
         found = np.minimum(np.searchsorted(self._forbidden, codes), max(len(self._forbidden) - 1, 0))
         bad = self._forbidden[found] == codes if len(self._forbidden) else np.zeros(len(codes), bool)
         if self._same:
