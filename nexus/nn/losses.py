@@ -48,10 +48,3 @@ def rank_correlation(predicted: Tensor, ranks: Tensor) -> Tensor:
     x, y = predicted - predicted.mean(), ranks - ranks.mean()
     scale = (x**2).sum() * (y**2).sum()
     return 1 - (x * y).sum() * (scale + torch.finfo(scale.dtype).eps ** 2).rsqrt()
-
-
-def centred_ranks(values: Tensor) -> Tensor:
-    """Average ranks (n,) scaled to lie evenly within -0.5 and 0.5: (rank - 1/2) / n - 1/2; values without NaN."""
-    less = (values[None, :] < values[:, None]).sum(dim=1)
-    same = (values[None, :] == values[:, None]).sum(dim=1)
-    return (less + 0.5 * same) / len(values) - 0.5

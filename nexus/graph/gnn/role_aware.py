@@ -1,0 +1,103 @@
+"""The role-aware transformer: where a company stands and whom it is tied to how, to tell its next month's rank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nexus.graph.gnn.node_inputs import CHANNELS, Nodes
+from nexus.graph.gnn.node_task import NodeTask, score_of, types_of
+from nexus.maths.types import Floats
+from nexus.nn.pearl import Pearl, basis_inputs, random_inputs
+from nexus.nn.relation_gat import RelationEncoder
+
+
+class RoleNetwork(nn.Module):
+    """PEARL encodings joined to the features of the nodes, layers of relations, and two answers per company."""
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.params = {name: params[name] for name in ("seed", "pearl_samples", "pearl_inputs")}
+        width = params["pearl_dim"] if params["pearl"] else 0
+        self.pearl = Pearl(width, params["pearl_hidden"], params["pearl_layers"]) if width else None
+        self.encoder = RelationEncoder(
+            types_of(params),
+            CHANNELS + width,
+            hidden=params["hidden"],
+            heads=params["heads"],
+            layers=params["layers"],
+            dropout=params["dropout"],
+            learned=params["relation_weights"],
+        )
+        self.head = nn.Linear(params["hidden"], 2)
+
+    def encode(self, nodes: Nodes, device: torch.device) -> Tensor | None:
+        """PEARL encodings of all nodes, in order of their types; None where the network has none."""
+        if self.pearl is None:
+            return None
+        n = len(nodes.ties.counts)
+        random = self.params["pearl_inputs"] == "random"
+        inputs = (
+            random_inputs(n, self.params["pearl_samples"], self.params["seed"], nodes.content)
+            if random
+            else basis_inputs(n)
+        )
+        encoded: Tensor = self.pearl(nodes.ties.to(device), inputs.to(device))
+        return encoded
+
+    def hidden(self, nodes: Nodes, encoded: Tensor | None, device: torch.device) -> Tensor:
+        """Representations of the companies, (n, hidden)."""
+        graph = nodes.tensors.to(device)
+        features = dict(graph.features)
+        if encoded is not None:
+            parts = encoded.split([len(each) for each in features.values()])
+            features = {
+                kind: torch.cat([each, part], dim=1) for (kind, each), part in zip(features.items(), parts, strict=True)
+            }
+        represented: Tensor = self.encoder(features, graph.edge_index, graph.weight)
+        return represented
+
+    def forward(self, nodes: Nodes, encoded: Tensor | None, device: torch.device) -> Tensor:
+        """Raw score and logit of the companies, (n, 2)."""
+        said: Tensor = self.head(self.hidden(nodes, encoded, device))
+        return said
+
+
+class RoleAware(NodeTask):
+    """PEARL, a relation-aware GATv2 per edge type, and learned weights over them.
+
+    pearl : whether there are encodings; pearl_inputs : "random" or "basis"; pearl_samples : how many random ones
+    relation_weights : whether relations are weighted by what is learned, or all alike
+    """
+
+    name = "role_aware"
+    version = "role_aware-1"
+    defaults = {
+        **NodeTask.defaults, "pearl": True, "pearl_dim": 32, "pearl_hidden": 32, "pearl_layers": 3, "pearl_samples": 32,
+        "pearl_inputs": "random", "relation_weights": True,
+    }  # fmt: skip
+
+    def network(self, params: Mapping[str, Any]) -> RoleNetwork:
+        """Of the types that training described."""
+        return RoleNetwork(params)
+
+    def respond(self, network: nn.Module, nodes: Nodes, device: torch.device) -> Tensor:
+        """What it says of the companies."""
+        assert isinstance(network, RoleNetwork)
+        said: Tensor = network(nodes, network.encode(nodes, device), device)
+        return said
+
+    def ablated(self, network: nn.Module, nodes: Nodes, device: torch.device) -> Iterable[tuple[str, Floats]]:
+        """Features and relations, and "encoding:pearl": everybody standing where the mean node stands."""
+        assert isinstance(network, RoleNetwork)
+        yield from super().ablated(network, nodes, device)
+        encoded = network.encode(nodes, device)
+        if encoded is not None:
+            said = network(nodes, encoded.mean(dim=0).expand_as(encoded), device)[:, 0]
+            yield "encoding:pearl", score_of(said.float().cpu().double()).numpy()
+
+
+ROLE_AWARE = RoleAware()
