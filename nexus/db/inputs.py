@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from nexus.db.tables import FACTS
+from nexus.db.tables import metadata
 from nexus.errors import InputError
 from nexus.settings import settings
 
@@ -23,7 +23,16 @@ _NAMED_BY: dict[str, str | None] = {
     "events": "event_type",
     "classifications": "scheme",
 }
-_COLUMNS = {"prices": PRICE_FIELDS, "symbols": ("ticker",)}
+MADE = {
+    "graph_snapshots": "graph",
+    "node_embeddings": "model_version",
+    "centrality_history": None,
+    "graph_predictions": "model_version",
+}
+"""The same of what was made of the facts: graphs, and outputs of modules."""
+_CENTRALITY = ("degree", "pagerank", "eigenvector", "betweenness", "clustering", "k_core", "katz")
+_COLUMNS = {"prices": PRICE_FIELDS, "symbols": ("ticker",), "centrality_history": _CENTRALITY}
+_READABLE = _NAMED_BY | MADE
 
 
 @dataclass(frozen=True)
@@ -60,8 +69,8 @@ def check_inputs(inputs: Iterable[str]) -> Inputs:
     names = tuple(sorted({f"benchmarks.{settings().market}" if name == MARKET else name for name in inputs}))
     for declared in names:
         table, dot, name = declared.partition(".")
-        if table not in _NAMED_BY:
-            raise InputError(f'input "{declared}": no readable table "{table}"; {_nearest(table, _NAMED_BY)}')
+        if table not in _READABLE:
+            raise InputError(f'input "{declared}": no readable table "{table}"; {_nearest(table, _READABLE)}')
         if not dot or not name:
             raise InputError(f'input "{declared}": name what is read of it, as in "{table}.{_example(table)}"')
         if table in _COLUMNS and name not in _COLUMNS[table]:
@@ -70,10 +79,10 @@ def check_inputs(inputs: Iterable[str]) -> Inputs:
 
 
 def _example(table: str) -> str:
-    column = _NAMED_BY[table]
+    column = _READABLE[table]
     if column is None:
         return _COLUMNS[table][-1]
-    assert column in FACTS[table].c
+    assert column in metadata.tables[table].c
     return f"<{column}>"
 
 

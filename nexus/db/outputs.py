@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import ARRAY, REAL, BigInteger, Column, Date, DateTime, Double, Integer, Table, Uuid, text
+from sqlalchemy import ARRAY, BigInteger, Column, Date, DateTime, Double, Integer, Table, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from nexus.db.copy import copy
@@ -62,7 +62,7 @@ def upsert(connection: Writing, table: str, rows: pa.Table | pd.DataFrame) -> in
     jsonb = [column.name for column in output.columns if isinstance(column.type, JSONB)]
     if not connection.scalar(text(_anything(output)), _extent(output, conformed, versions)):
         copy(connection, table, conformed, jsonb=jsonb)
-        return conformed.num_rows
+        return int(conformed.num_rows)
     staged = f"staged_{table}"
     connection.execute(text(f"CREATE TEMPORARY TABLE {staged} (LIKE {table}) ON COMMIT DROP"))
     copy(connection, staged, conformed, jsonb=jsonb)

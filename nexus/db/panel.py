@@ -76,9 +76,10 @@ class Panel:
         self.inputs = reading.inputs
         self.load_id: int = request.load_id
         self.as_of: datetime = request.as_of
-        self.fingerprint: str = reading.terms.fingerprint(reading.inputs)
-        self._data = place(pieces, request, reading.inputs)
+        self.fingerprint: str = reading.fingerprint
+        self._data = place(pieces, request, reading.inputs, reading.made)
         self._used = sources_used(pieces, reading.inputs, self._data)
+        self._made_tiers = reading.made.tiers
         self._observations = Observations(reading.inputs, self._data)
 
     @classmethod
@@ -138,16 +139,16 @@ class Panel:
     @property
     def missing(self) -> tuple[str, ...]:
         """Declared inputs of which the database has no row: a misspelt field, or data not ingested."""
-        return tuple(name for name, used in self._used.items() if not used)
+        return tuple(name for name in self.inputs.names if not (self._used.get(name) or self._made_tiers.get(name)))
 
     @property
     def tier(self) -> str:
-        """C where a source of the inputs is backdated, B where one is assumed, else A."""
-        return tier(self._used, self.inputs)
+        """C where a source of the inputs is backdated, B where one is assumed, else A; graphs and outputs have theirs."""
+        return tier(self._used, self._made_tiers, self.inputs)
 
     def tier_of(self, inputs: Sequence[str]) -> str:
         """The tier of some of the inputs."""
-        return tier(self._used, self._among(inputs))
+        return tier(self._used, self._made_tiers, self._among(inputs))
 
     def at(self, day: Any) -> View:
         """What was known at the close of session `day`; raises on a day that is no session of the panel."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from nexus.db import cache
 from nexus.db.actions import read_actions
 from nexus.db.fingerprint import code_version, database_identity, digest
 from nexus.db.inputs import Inputs
+from nexus.db.made import Made, declares_made, read_made
 from nexus.db.prices import read_prices, scatter_prices
 from nexus.db.request import FAR, Ints, Request
 from nexus.db.snapshot import Arrays, ArrowReader, Snapshot, distinct, to_arrays, values
@@ -62,6 +63,13 @@ class Reading:
     inputs: Inputs
     found: Pieces
     rows: dict[str, tuple[str, Any]]
+    made: Made = field(default_factory=Made)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of what was asked, of the last load of each table read, and of graphs and outputs as they were."""
+        facts, made = self.terms.fingerprint(self.inputs), self.made.fingerprint
+        return facts if made is None else digest(facts, made)
 
     def companies(self) -> Ints:
         """Members of the declared universes (k,): they are on the panel's axis, priced or not."""
@@ -106,6 +114,8 @@ def read_pieces(moment: Snapshot, terms: Terms, inputs: Inputs) -> Reading:
                 continue
             reader = reader or stack.enter_context(moment.arrow())
             reading.rows[table] = key, _rows(reader, terms.request, table, names)
+        if declares_made(inputs):
+            reading.made = read_made(reader or stack.enter_context(moment.arrow()), terms.request, inputs)
     return reading
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nexus.db.actions import DIVIDEND, SPLIT, Actions
 from nexus.db.bars import Floats
 from nexus.db.data import Data
+from nexus.db.graph_view import GraphView, frozen
 from nexus.db.inputs import PRICE_FIELDS, Inputs
 from nexus.db.request import Days, Ints
 from nexus.db.totals import on_one_basis, total_returns
@@ -19,22 +20,19 @@ from nexus.errors import InputError
 from nexus.settings import settings
 
 Memo = dict[str, NDArray[Any]]
-Array = TypeVar("Array", bound=NDArray[Any])
 _NO_RANK = np.iinfo(np.int64).max
 
 
-class View:
+class View(GraphView):
     """Facts known at the close of `day`; every array ends there, is a copy of its own and read-only.
 
     `sessions` (n,) end at `day`; `companies` (m,) are ids. Only the declared inputs can be read.
     """
 
     def __init__(self, data: Data, row: int, inputs: Inputs, memo: Memo) -> None:
-        self._data, self._row, self._inputs, self._memo = data, row, inputs, memo
-        self._instant = int(data.market.closes[row])
-        self.day: np.datetime64 = data.market.days[row]
-        self.sessions: Days = _frozen(data.market.days[: row + 1].copy())
-        self.companies: Ints = _frozen(data.companies.copy())
+        super().__init__(data, row, inputs)
+        self._memo = memo
+        self.sessions: Days = frozen(data.market.days[: row + 1].copy())
 
     def prices(self, field: str, window: int | None = None) -> Floats:
         """open, high, low, close or volume (window, m), on one split basis: the last row is `day`, NaN no bar.
@@ -59,22 +57,22 @@ class View:
 
     def dollar_volume(self, window: int | None = None) -> Floats:
         """Close times volume (window, m), in the currency of the prices; a split does not change it."""
-        return _frozen(self.raw("close", window) * self.raw("volume", window))
+        return frozen(self.raw("close", window) * self.raw("volume", window))
 
     def fundamental(self, field: str, max_age_days: int | None = None) -> Floats:
         """Newest known value (m,) of the newest known period; NaN none, or its end is more than `max_age_days` ago."""
         value, end = self._quarters(field, 1)
         if max_age_days is not None:
             value[0][self.day - end[0] > np.timedelta64(max_age_days, "D")] = np.nan
-        return _frozen(value[0].copy())
+        return frozen(value[0].copy())
 
     def quarters(self, field: str, n: int) -> Floats:
         """Values (n, m) of the n newest known periods, newest first; NaN none. A flow is that of one quarter."""
-        return _frozen(self._quarters(field, n)[0])
+        return frozen(self._quarters(field, n)[0])
 
     def period_ends(self, field: str, n: int) -> Days:
         """Ends (n, m) of the periods of `quarters`; NaT none."""
-        return _frozen(self._quarters(field, n)[1])
+        return frozen(self._quarters(field, n)[1])
 
     def benchmark(self, series: str, window: int | None = None) -> Floats:
         """Values (window,) of a series by session, NaN none; per session the preferred source that had one."""
@@ -98,7 +96,7 @@ class View:
         known, holding = facts.known(self._instant), facts.holding(self._instant, self.day)
         result = np.zeros(len(self.companies), dtype=bool)
         result[holding["column"][holding["source"] == known["source"].min(initial=_NO_RANK)]] = True
-        return _frozen(result)
+        return frozen(result)
 
     def sector(self, scheme: str) -> Ints:
         """Code of each company's sector (m,): its place in `sector_names`; -1 unknown."""
@@ -124,12 +122,12 @@ class View:
         result = np.empty(np.count_nonzero(kept), dtype=kinds)
         result["company_index"], result["event_date"] = known["column"][kept], known["event_date"][kept]
         result["known_at"] = known["known_at"][kept].view("M8[us]")
-        return _frozen(result)
+        return frozen(result)
 
     def memo(self, key: str, compute: Callable[[View], NDArray[Any]]) -> NDArray[Any]:
         """`compute(self)`, once per day for all factors that name the same key."""
         if key not in self._memo:
-            self._memo[key] = _frozen(np.array(compute(self)))
+            self._memo[key] = frozen(np.array(compute(self)))
         return self._memo[key]
 
     def _first(self, window: int | None) -> int:
@@ -156,13 +154,13 @@ class View:
         self._inputs.require("classifications", scheme)
         texts = self._texts("classifications", scheme)
         names = np.unique(texts[texts != ""])
-        return names, _frozen(np.where(texts == "", -1, np.searchsorted(names, texts)))
+        return names, frozen(np.where(texts == "", -1, np.searchsorted(names, texts)))
 
     def _texts(self, table: str, name: str) -> NDArray[np.str_]:
         holding = self._data.facts[table, name].holding(self._instant, self.day)
         result = np.full(len(self.companies), "", dtype=holding["code"].dtype)
         result[holding["column"]] = holding["code"]
-        return _frozen(result)
+        return frozen(result)
 
     def _padded(self, rows: Floats, window: int | None) -> Floats:
         missing = 0 if window is None else window - len(rows)
@@ -170,9 +168,4 @@ class View:
             rows = np.concatenate([np.full((missing, *rows.shape[1:]), np.nan), rows])
         elif rows.base is not None or not rows.flags.writeable:
             rows = rows.copy()  # a slice would lead through `.base` to the sessions ahead
-        return _frozen(rows)
-
-
-def _frozen(array: Array) -> Array:
-    array.flags.writeable = False
-    return array
+        return frozen(rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -15,7 +14,7 @@ from nexus.db.engine import Database
 from nexus.db.graph import Edges, EdgeType, Graph
 from nexus.db.graph_store import Snapshots, write_graphs
 from nexus.db.load import SourceInfo, begin_run, ensure_source
-from nexus.errors import DatabaseError, InputError, RefusedError
+from nexus.errors import InputError
 
 DAYS = [date(2020, month, 28) for month in range(1, 7)]
 CLOSES = {day: datetime(day.year, day.month, day.day, 21, tzinfo=UTC) for day in DAYS}
@@ -84,3 +83,15 @@ def test_what_goes_in_comes_out(database: Database, loads: list[int]) -> None:
                 assert there.dtype == here.dtype
                 assert there.base is None and not there.flags.writeable
     assert_array_equal(got.companies, np.unique(np.concatenate([one.nodes["company"] for one in put])))
+
+
+def test_snapshot_reader(database: Database, loads: list[int]) -> None:
+    got = Snapshots.open(database, "random", start=DAYS[1], end=DAYS[4])
+    assert got.days.tolist() == DAYS[1:5]
+    assert [one.day for one in got.last(DAYS[3], 2)] == [np.datetime64(day) for day in DAYS[2:4]]
+    assert [one.day for one in got.last(DAYS[3], 9)] == [np.datetime64(day) for day in DAYS[1:4]]
+    assert got.at("2020-04-15").day == np.datetime64(DAYS[2])
+    with pytest.raises(InputError, match="no snapshot by 2020-01-28, there is 2020-02-28 to 2020-05-28"):
+        got.at(DAYS[0])
+    with pytest.raises(InputError, match="no snapshot by 2020-01-28, there is nothing; run `nexus graph snapshots`"):
+        Snapshots.open(database, "unheard of").at(DAYS[0])
