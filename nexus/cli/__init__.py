@@ -14,6 +14,7 @@ GROUPS = {
     "backtest": ("nexus.cli.backtest", "Trade what passed on history, with costs."),
     "db": ("nexus.cli.db", "Start, upgrade and question the database."),
     "demo": ("nexus.cli.demo", "Ingest, evaluate, register; print the registry and write a report."),
+    "graph": ("nexus.cli.graph", "Build snapshots of who is tied to whom, and look at them."),
     "ingest": ("nexus.cli.ingest", "Bring facts in, each with the moment it became known."),
     "ledger": ("nexus.cli.ledger", "Carry the record of all trials to another database."),
     "paper": ("nexus.cli.paper", "Trade what passed on paper, an evening at a time."),
