@@ -22,7 +22,7 @@ _UNTRAINED = "date '0001-01-01'"
 _VISIBLE = """
 FROM {table} o JOIN model_runs r USING (run_id)
 WHERE ({{version}}::text IS NULL OR o.model_version = {{version}}) AND r.load_id <= {{load_id}}
-AND o.{day} <= {{last}} AND o.known_at <= {{until}} AND {about}
+AND o.{day} <= {{last}} AND o.known_at <= {{until}} AND {about} AND {fitted}
 """
 _VERSIONS = "SELECT DISTINCT o.model_version AS version {visible}"
 _ROWS = """
@@ -128,8 +128,9 @@ def _read(
 def _statement(template: str, name: str, request: Request, columns: Sequence[str] = ()) -> str:
     table = output_table(name)
     day = day_of(table)
+    fitted = "true" if request.in_sample else "o.split <> 'train'"
     return template.format(
-        visible=_VISIBLE.format(table=name, day=day, about=request.about("o.company_id")),
+        visible=_VISIBLE.format(table=name, day=day, about=request.about("o.company_id"), fitted=fitted),
         day=day,
         columns=", ".join(f"o.{column}" for column in columns),
         trained_to="o.trained_to" if "trained_to" in table.columns else _UNTRAINED,

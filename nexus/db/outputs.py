@@ -71,11 +71,19 @@ def upsert(connection: Writing, table: str, rows: pa.Table | pd.DataFrame) -> in
     return changed
 
 
-def written_days(connection: Any, table: str, model_version: str, chunk: int) -> set[date]:
-    """Days of which the chunk has rows: what need not be computed again after an interruption."""
+def written_days(connection: Any, table: str, model_version: str, chunk: int, weights: str | None = None) -> set[date]:
+    """Days of which the chunk has rows: what need not be computed again after an interruption.
+
+    weights : digest of the weights, as `params` of the runs hold it; rows of others do not count
+    """
     output = output_table(table)
-    statement = f"SELECT DISTINCT {day_of(output)} FROM {table} WHERE model_version = :version AND chunk = :chunk"
-    return set(connection.scalars(text(statement), {"version": model_version, "chunk": chunk}))
+    statement = (
+        f"SELECT DISTINCT o.{day_of(output)} FROM {table} o JOIN model_runs r USING (run_id) "
+        "WHERE o.model_version = :version AND o.chunk = :chunk "
+        "AND (CAST(:weights AS text) IS NULL OR r.params ->> 'weights' = :weights)"
+    )
+    asked = {"version": model_version, "chunk": chunk, "weights": weights}
+    return set(connection.scalars(text(statement), asked))
 
 
 def output_table(name: str) -> Table:

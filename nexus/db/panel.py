@@ -95,6 +95,7 @@ class Panel:
         load_id: int | None = None,
         as_of: datetime | None = None,
         calendar: str = "XNYS",
+        in_sample: bool = True,
     ) -> Panel:
         """Read the inputs of the sessions from `start` to `end`.
 
@@ -102,6 +103,7 @@ class Panel:
         sources : in order of preference, no others are read; default all, by `sources.preference`, then name
         load_id : rows of later loads are not seen; default the highest now
         as_of : rows known later are not seen, sessions that closed later are left out; naive is UTC, default now
+        in_sample : False: of a learned module's output no row is read that its weights were fitted to
         """
         wanted = check_inputs(inputs)
         if as_of is not None and as_of.tzinfo is None:
@@ -116,6 +118,7 @@ class Panel:
                 companies=None if companies is None else tuple(sorted({int(company) for company in companies})),
                 market=read_market(moment, calendar, start, end, as_of or moment.now),
                 loads=read_loads(moment),
+                in_sample=in_sample,
             )
             reading = read_pieces(moment, terms(moment, request), wanted)
         return cls(reading)
@@ -143,7 +146,7 @@ class Panel:
 
     @property
     def tier(self) -> str:
-        """C where a source of the inputs is backdated, B where one is assumed, else A; graphs and outputs have theirs."""
+        """C where a source of the inputs is backdated, B where one is assumed, else A; graphs and outputs as theirs."""
         return tier(self._used, self._made_tiers, self.inputs)
 
     def tier_of(self, inputs: Sequence[str]) -> str:

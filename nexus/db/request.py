@@ -74,6 +74,7 @@ class Request:
     replayed : whether later loads exist
     loads : by table; a table without a load is missing
     as_of : the moment whose newest vintages are the labels; `until` is the same, or FAR when nobody named it
+    in_sample : whether outputs of weights are read that describe the weights' own training days
     """
 
     load_id: int
@@ -84,6 +85,7 @@ class Request:
     companies: tuple[int, ...] | None
     market: Market
     loads: dict[str, Loads]
+    in_sample: bool = True
 
     @property
     def names(self) -> list[str]:
