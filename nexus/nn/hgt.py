@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.nn import HGTConv
 
-from nexus.nn.dense import DenseBatch, attend, dense_batch
-from nexus.nn.hetero import EdgeType, Metadata
+from nexus.nn.blocks import BlockBatch, block_batch
+from nexus.nn.dense import DenseBatch, attend, dense_batch, dense_cells
+from nexus.nn.hetero import EdgeType, Metadata, Tensors
 
-__all__ = ["DenseBatch", "HGTEncoder", "dense_batch", "scores"]
+__all__ = ["BlockBatch", "DenseBatch", "HGTEncoder", "block_batch", "choose", "dense_batch", "runs", "scores"]
+
+CELLS_PER_EDGE = 40
+"""Up to so many cells of dense attention an edge, the dense way is the faster (measured, one and two threads)."""
+CELLS_AT_ONCE = 1 << 26
+"""Most cells of dense attention in one batch: a quarter of a GiB of mask, and about as much again to train."""
 
 
 class HGTEncoder(nn.Module):
@@ -36,7 +43,6 @@ class HGTEncoder(nn.Module):
         super().__init__()
         self.node_types = list(metadata[0])
         self.edge_types: list[EdgeType] = [(str(src), str(relation), str(dst)) for src, relation, dst in metadata[1]]
-        self.hidden = hidden
         self.inputs = nn.ModuleDict({node_type: nn.Linear(in_channels, hidden) for node_type in self.node_types})
         self.layers = nn.ModuleList(
             HGTConv(hidden, hidden, (self.node_types, self.edge_types), heads) for _ in range(layers)
@@ -44,27 +50,41 @@ class HGTEncoder(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, features: Mapping[str, Tensor], edge_index: Mapping[EdgeType, Tensor]) -> dict[str, Tensor]:
-        """Embeddings of one graph, node type -> (n, hidden), by PyG; the reference for every faster way."""
-        like = next(iter(features.values()))
-        none = torch.empty(2, 0, dtype=torch.long, device=like.device)
+        """Embeddings of one graph, node type -> (n, hidden), by PyG: the reference for `embed_many`."""
+        x = self._entered(features)
+        none = torch.empty(2, 0, dtype=torch.long, device=next(iter(x.values())).device)
         edges = {kind: edge_index.get(kind, none) for kind in self.edge_types}
-        x = {kind: features.get(kind, like.new_empty(0, like.shape[1])) for kind in self.node_types}
-        x = {kind: self.inputs[kind](each).relu() for kind, each in x.items()}
         for layer in self.layers:
             x = {kind: self.dropout(each) for kind, each in x.items()}
             x = {**x, **layer(x, edges)}
         return {kind: each for kind, each in x.items() if kind in features}
 
-    def embed_many(self, batch: DenseBatch) -> dict[str, Tensor]:
+    def embed_many(self, batch: DenseBatch | BlockBatch) -> dict[str, Tensor]:
         """Embeddings of many snapshots at once, node type -> (rows, hidden): `batch.rows` says which node is which row.
 
         Equal to `forward` snapshot by snapshot, in values and gradients; `batch.split` gives them so.
         """
-        x = {kind: self.inputs[kind](each).relu() for kind, each in batch.features.items() if kind in self.node_types}
+        if isinstance(batch, BlockBatch):
+            return self.forward(batch.features, batch.edge_index)
+        x = self._entered(batch.features)
         for layer in self.layers:
             x = {kind: self.dropout(each) for kind, each in x.items()}
             x = {**x, **attend(layer, x, batch)}
-        return {kind: each.flatten(0, 1) for kind, each in x.items()}
+        return {kind: each for kind, each in x.items() if kind in batch.features}
+
+    @torch.no_grad()
+    def embed(self, snapshots: Sequence[Tensors]) -> list[dict[str, Tensor]]:
+        """Embeddings by snapshot, node type -> (n, hidden), the fastest way that memory allows; not for training."""
+        found: list[dict[str, Tensor]] = []
+        for batch in batches(snapshots):
+            found += batch.split(self.embed_many(batch))
+        return found
+
+    def _entered(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A type that is not there has no nodes; so all weights get a gradient, be it zero."""
+        like = next(iter(features.values()))
+        none = like.new_empty(0, like.shape[1])
+        return {kind: self.inputs[kind](features.get(kind, none)).relu() for kind in self.node_types}
 
 
 def scores(embeddings: Mapping[str, Tensor], edge_type: EdgeType, src: Tensor, dst: Tensor) -> Tensor:
@@ -73,3 +93,23 @@ def scores(embeddings: Mapping[str, Tensor], edge_type: EdgeType, src: Tensor, d
     src, dst : places of the two ends in the embeddings of their types (of a batch: its `rows`)
     """
     return (embeddings[edge_type[0]][src] * embeddings[edge_type[2]][dst]).sum(-1)
+
+
+def choose(snapshots: Sequence[Tensors]) -> Literal["dense", "blocks"]:
+    """The faster way for snapshots such as these: dense unless nodes squared are far more than edges."""
+    cells = dense_cells(snapshots)
+    edges = sum(index.shape[1] for each in snapshots for index in each.edge_index.values()) / len(snapshots)
+    return "dense" if 0 < cells <= min(CELLS_PER_EDGE * edges, CELLS_AT_ONCE) else "blocks"
+
+
+def runs(snapshots: Sequence[Tensors], cells_at_once: int = CELLS_AT_ONCE) -> Iterator[Sequence[Tensors]]:
+    """The snapshots in their order, as many at a time as one dense batch should hold."""
+    step = max(1, cells_at_once // max(1, dense_cells(snapshots)))
+    for start in range(0, len(snapshots), step):
+        yield snapshots[start : start + step]
+
+
+def batches(snapshots: Sequence[Tensors]) -> Iterator[DenseBatch | BlockBatch]:
+    """The snapshots in their order as batches, each the way `choose` says."""
+    for run in runs(snapshots):
+        yield dense_batch(run) if choose(run) == "dense" else block_batch(run)
