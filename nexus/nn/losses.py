@@ -18,7 +18,7 @@ def focal(logits: Tensor, labels: Tensor, gamma: float = 2.0, alpha: float | Non
     missed = torch.sigmoid(torch.where(labels > 0.5, -logits, logits))
     loss = missed**gamma * entropy
     if alpha is not None:
-        loss = loss * torch.where(labels > 0.5, alpha, 1 - alpha)
+        loss = loss * (alpha * labels + (1 - alpha) * (1 - labels))
     return loss.mean()
 
 
@@ -28,7 +28,7 @@ def weighted_cross_entropy(logits: Tensor, labels: Tensor, share: float) -> Tens
     logits, labels : (n,), labels 0 or 1
     share : of label 1 in training; a label's weight is half the inverse of its share
     """
-    weights = torch.where(labels > 0.5, 0.5 / share, 0.5 / (1 - share))
+    weights = 0.5 * (labels / share + (1 - labels) / (1 - share))
     return F.binary_cross_entropy_with_logits(logits, labels, weight=weights)
 
 

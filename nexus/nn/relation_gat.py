@@ -18,7 +18,7 @@ EMBEDDING = 16
 """Dimensions of an edge type's embedding."""
 
 
-class RelationAttention(GATv2Conv):
+class RelationAttention(GATv2Conv):  # type: ignore[misc]
     """GATv2 of one edge type, with an embedding of the type and an attention bias.
 
     score of source j for target i, per head: a . leaky_relu(W x_i + V x_j + U [weight, embedding]) + slope x weight.
@@ -49,8 +49,9 @@ class RelationAttention(GATv2Conv):
         """Attention of each edge, (n_edges, heads)."""
         x = x_i + x_j + self.lin_edge(edge_attr).view_as(x_j)
         score = (nn.functional.leaky_relu(x, self.negative_slope) * self.att).sum(dim=-1)
-        alpha: Tensor = softmax(score + edge_attr[:, :1] * self.slope, index, ptr, dim_size)
-        return nn.functional.dropout(alpha, p=self.dropout, training=self.training)
+        alpha = softmax(score + edge_attr[:, :1] * self.slope, index, ptr, dim_size)
+        dropped: Tensor = nn.functional.dropout(alpha, p=self.dropout, training=self.training)
+        return dropped
 
 
 class RelationLayer(nn.Module):
@@ -150,12 +151,11 @@ class RelationEncoder(nn.Module):
 
         features : node type -> (n, in_channels)
         """
-        x = {
-            node_type: self.inputs(features[node_type]) + self.types[node_type]
+        x: dict[str, Tensor] = {
+            node_type: torch.relu(self.inputs(features[node_type]) + self.types[node_type])
             for node_type in self.node_types
             if node_type in features
         }
-        x = {node_type: torch.relu(each) for node_type, each in x.items()}
         for layer in self.layers:
             x = layer(x, edge_index, weight)
         return x[self.target]

@@ -33,8 +33,8 @@ _ENOUGH = 0.75
 class Nodes:
     """A snapshot and its day's prices.
 
-    tensors : features of companies (n, CHANNELS): cross-sectional ranks, even within -sqrt(3) and sqrt(3), 0 where missing,
-        then 1 where missing; a node of another type misses everything. Weights of edges over their mean size
+    tensors : features of companies (n, CHANNELS): cross-sectional ranks, even within -sqrt(3) and sqrt(3), 0 where
+        missing, then 1 where missing; a node of another type misses everything. Weights of edges over their mean size
     has_bar : (n,) companies with a bar on the day
     columns : (n,) places of the companies in the panel; -1 for who is in no panel
     ends : relation -> (2, n_edges) places among all nodes, in order of their types; each edge once

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -90,7 +90,7 @@ class NodeTask(TorchLearned[NodeExamples]):
     inputs = INPUTS
     output = "graph_predictions"
     horizon = 21
-    defaults: Mapping[str, Any] = {
+    defaults: ClassVar[Mapping[str, Any]] = {
         "hidden": 256, "heads": 4, "layers": 2, "dropout": 0.1, "lr": 5e-4, "weight_decay": 1e-5, "epochs": 60,
         "patience": 10, "report_every": 10, "schedule": "cosine", "warmup_epochs": 3, "clip_norm": 1.0,
         "loss": "cross_entropy", "gamma": 2.0, "rank_loss": "error", "rank_weight": 1.0, "label": "median",
@@ -154,8 +154,8 @@ class NodeTask(TorchLearned[NodeExamples]):
         raw, logit = self.respond(state.network, batch.nodes, state.device).float().unbind(dim=1)
         told = batch.told.to(state.device)
         label, rank = batch.label.to(state.device)[told], batch.rank.to(state.device)[told]
-        params, predicted = state.params, score_of(raw)[told]
-        return _label_loss(logit[told], label, params) + params["rank_weight"] * _rank_loss(predicted, rank, params)
+        order = _rank_loss(score_of(raw)[told], rank, state.params)
+        return _label_loss(logit[told], label, state.params) + float(state.params["rank_weight"]) * order
 
     def metrics(self, state: TorchState, examples: NodeExamples) -> dict[str, float]:
         """As `node_metrics.date_metrics`, of each date, then averaged; counts are summed."""

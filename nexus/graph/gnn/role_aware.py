@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -53,7 +53,7 @@ class RoleNetwork(nn.Module):
         graph = nodes.tensors.to(device)
         features = dict(graph.features)
         if encoded is not None:
-            parts = encoded.split([len(each) for each in features.values()])
+            parts = torch.split(encoded, [len(each) for each in features.values()])
             features = {
                 kind: torch.cat([each, part], dim=1) for (kind, each), part in zip(features.items(), parts, strict=True)
             }
@@ -75,8 +75,8 @@ class RoleAware(NodeTask):
 
     name = "role_aware"
     version = "role_aware-1"
-    defaults = {
-        **NodeTask.defaults, "pearl": True, "pearl_dim": 32, "pearl_hidden": 32, "pearl_layers": 3, "pearl_samples": 32,
+    defaults: ClassVar[Mapping[str, Any]] = {
+        **NodeTask.defaults, "pearl": True, "pearl_dim": 32, "pearl_hidden": 16, "pearl_layers": 3, "pearl_samples": 128,
         "pearl_inputs": "random", "relation_weights": True,
     }  # fmt: skip
 
