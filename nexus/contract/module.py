@@ -22,7 +22,10 @@ class Module(ABC, Generic[State]):
     name : as in `nexus.modules.MODULES`
     version : the `model_version` of its rows, bumped by hand when they change meaning
     inputs : declared as a factor's; output : a table of `nexus.db.tables.OUTPUTS`
+    warm_up : calendar days that are read before the first day asked for
     """
+
+    warm_up: ClassVar[int] = 800
 
     name: ClassVar[str]
     version: ClassVar[str]
@@ -44,8 +47,10 @@ class Learned(Module[State], Generic[State, Examples]):
     basics : what every module of its kind understands; `epochs`, `patience` and `report_every` are the runner's
     defaults : the module's own hyper-parameters, and where its basics differ: plain JSON values
     horizon : sessions that a label looks ahead; sets the embargo between training, validation and test
+    devices : those it can be trained on
     """
 
+    devices: ClassVar[tuple[str, ...]] = ("cpu",)
     basics: ClassVar[Mapping[str, Any]] = {"epochs": 100, "patience": 20, "report_every": 20}
     defaults: ClassVar[Mapping[str, Any]]
     horizon: ClassVar[int]

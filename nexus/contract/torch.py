@@ -47,6 +47,7 @@ class TorchLearned(Learned[TorchState, Examples], Generic[Examples]):
     amp : half precision where the device is a GPU
     """
 
+    devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
     basics: ClassVar[Mapping[str, Any]] = {
         **Learned.basics, "lr": 1e-3, "weight_decay": 0.0, "clip_norm": 1.0, "accumulate": 1, "schedule": "none",
         "warmup_epochs": 0, "amp": True,

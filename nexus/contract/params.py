@@ -1,0 +1,76 @@
+"""Hyper-parameters as plain values: the basics, the module's own, what HPO found, what was set by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from nexus.contract.module import Learned
+from nexus.errors import InputError
+
+BEST = "best_params.json"
+
+
+def settled(module: Learned[Any, Any], *given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every parameter of the module; the later mappings have the last word.
+
+    Raises
+    ------
+    InputError
+        For a parameter that the module does not have, or a value that is not plain JSON.
+    """
+    settled = {**module.basics, **module.defaults}
+    for params in given:
+        for name in params:
+            if name not in settled:
+                raise InputError(f"{module.name}: no parameter {name!r}; {_nearest(name, settled)}")
+        settled = {**settled, **params}
+    return plain(module.name, settled)
+
+
+def plain(name: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters as JSON gives them back, so that a checkpoint's are equal to a new run's."""
+    try:
+        found: dict[str, Any] = json.loads(json.dumps(dict(params), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{name}: parameters {dict(params)!r}: {error}; use plain numbers, strings and lists"
+        ) from error
+    return found
+
+
+def module_home(home: Path, module: Learned[Any, Any]) -> Path:
+    """Folder of a module's checkpoints and of what HPO found for it."""
+    return home / "models" / module.name / module.version
+
+
+def best_params(home: Path, module: Learned[Any, Any]) -> dict[str, Any] | None:
+    """What HPO left; None where it left nothing."""
+    path = module_home(home, module) / BEST
+    if not path.exists():
+        return None
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))["params"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: {error!r}; delete it, or run hpo again") from error
+
+
+def write_best_params(home: Path, module: Learned[Any, Any], params: Mapping[str, Any], **about: Any) -> Path:
+    """Leave parameters for `train-best`.
+
+    about : where they come from, for people: the loss, the trials, the chunk
+    """
+    path = module_home(home, module) / BEST
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps({"params": plain(module.name, params), **about}, indent=2, default=str), encoding="utf-8")
+    new.replace(path)
+    return path
+
+
+def _nearest(name: str, known: Mapping[str, Any]) -> str:
+    found = get_close_matches(name, list(known), n=1)
+    return f"did you mean {found[0]!r}?" if found else f"there are {', '.join(known)}"
