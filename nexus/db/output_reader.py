@@ -43,27 +43,28 @@ class ModelRows:
     """Rows (k,) of one model version, by chunk, day and company.
 
     arrays : company_id, day, chunk, trained_to, known_at
-    values : (k, d), NaN beyond the dimension of a row's own chunk
+    values : (k, d), NaN beyond `dim` (k,) where a chunk has fewer dimensions than another
     learned : whether the rows depend on weights; those of one chunk only are then read together
     tier : the worst of what they were made of; None without a row
     """
 
     arrays: Arrays
     values: NDArray[Any]
+    dim: Ints
     learned: bool
     tier: str | None
 
     @property
     def fingerprint(self) -> str:
         """Hash of what was read."""
-        return digest(*(self.arrays[name] for name in sorted(self.arrays)), self.values, self.tier)
+        return digest(*(self.arrays[name] for name in sorted(self.arrays)), self.values, self.dim, self.tier)
 
     def on(self, companies: Ints) -> ModelRows:
         """The rows about these companies, ascending ids: `column` is the place of each."""
         kept = np.isin(self.arrays["company_id"], companies)
         arrays = {name: array[kept] for name, array in self.arrays.items()}
         arrays["column"] = np.searchsorted(companies, arrays["company_id"]).astype(np.int64)
-        return ModelRows(arrays, self.values[kept], self.learned, self.tier)
+        return ModelRows(arrays, self.values[kept], self.dim[kept], self.learned, self.tier)
 
     def newest(self, day: np.datetime64, instant: int, n: int, n_companies: int) -> tuple[Days, Floats]:
         """The `n` newest days known at `instant`, the close of `day`, oldest first: (k,) and (k, n_companies, d).
@@ -75,9 +76,10 @@ class ModelRows:
         rows = self._seen(day, instant)
         days: Days = np.unique(self.arrays["day"][rows])[-n:]
         rows = rows[self.arrays["day"][rows] >= days[0]] if len(days) else rows
-        result = np.full((len(days), n_companies, self.values.shape[1]), np.nan)
+        width = int(self.dim[rows].max(initial=0)) if len(rows) else self.values.shape[1]
+        result = np.full((len(days), n_companies, width), np.nan)
         places = np.searchsorted(days, self.arrays["day"][rows]), self.arrays["column"][rows]
-        result[places] = self.values[rows]  # by chunk: of unlearned rows the last one holds
+        result[places] = self.values[rows, :width]  # by chunk: of unlearned rows the last one holds
         return days, result
 
     def _seen(self, day: np.datetime64, instant: int) -> Ints:
@@ -97,13 +99,13 @@ def read_embeddings(reader: ArrowReader, request: Request, version: str) -> Mode
     flat = np.concatenate([np.empty(0, np.float32), *(chunk.flatten().to_numpy() for chunk in lists.chunks)])
     matrix = np.full((len(dims), int(dims.max(initial=0))), np.nan, np.float32)
     matrix[np.arange(matrix.shape[1]) < dims[:, None]] = flat
-    return ModelRows(to_arrays(rows.drop_columns(["embedding", "embedding_dim"])), matrix, True, tier)
+    return ModelRows(to_arrays(rows.drop_columns(["embedding", "embedding_dim"])), matrix, dims, True, tier)
 
 
 def read_predictions(reader: ArrowReader, request: Request, version: str) -> ModelRows:
     """Scores of one model version of `graph_predictions`."""
     rows, tier = _read(reader, request, "graph_predictions", version, ["score"])
-    return ModelRows(to_arrays(rows.drop_columns(["score"])), values(rows, "score")[:, None], True, tier)
+    return _numbers(to_arrays(rows.drop_columns(["score"])), values(rows, "score"), True, tier)
 
 
 def read_centrality(reader: ArrowReader, request: Request, columns: Sequence[str]) -> dict[str, ModelRows]:
@@ -113,7 +115,11 @@ def read_centrality(reader: ArrowReader, request: Request, columns: Sequence[str
     version = max(found["version"].to_pylist(), key=_natural, default="")
     rows, tier = _read(reader, request, table, version, columns)
     arrays = to_arrays(rows.drop_columns(list(columns)))
-    return {name: ModelRows(arrays, values(rows, name).astype(np.float64)[:, None], False, tier) for name in columns}
+    return {name: _numbers(arrays, values(rows, name).astype(np.float64), False, tier) for name in columns}
+
+
+def _numbers(arrays: Arrays, numbers: Floats, learned: bool, tier: str | None) -> ModelRows:
+    return ModelRows(arrays, numbers[:, None], np.ones(len(numbers), dtype=np.int64), learned, tier)
 
 
 def _read(
