@@ -118,15 +118,17 @@ def _new(kind: EdgeType, edges: Edges, previous: Sequence[Graph]) -> NDArray[np.
     before = previous[-1].edges.get(kind)
     if before is None:
         return np.ones(len(edges))
-    pairs = np.concatenate([np.stack([each.src, each.dst], 1) for each in (before, edges)])
-    _, same = np.unique(pairs, axis=0, return_inverse=True)
-    return (~np.isin(same[len(before) :], same[: len(before)])).astype(np.float64)
+    span = max(int(each.dst.max(initial=0)) for each in (before, edges)) + 1
+    old, now = (each.src.astype(np.int64) * span + each.dst for each in (before, edges))
+    return (~np.isin(now, old, kind="sort")).astype(np.float64)
 
 
 def _age(node_type: str, ids: Ints, previous: Sequence[Graph]) -> NDArray[np.int64]:
     age = np.zeros(len(ids), np.int64)
-    for back, graph in enumerate(reversed(previous), 1):
-        age[np.isin(ids, graph.nodes.get(node_type, []))] = back
+    for back, graph in enumerate(reversed(previous) if len(ids) else (), 1):
+        there = graph.nodes.get(node_type, ids[:0])
+        found = np.minimum(np.searchsorted(ids, there), len(ids) - 1)
+        age[found[ids[found] == there]] = back
     return age
 
 
