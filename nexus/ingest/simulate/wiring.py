@@ -16,9 +16,8 @@ Wiring = Literal["affinity", "random", "static"]
 """How new customers are drawn: by affinity, whoever they are, or at the first session only and by affinity."""
 BAYES_AUC = 0.80
 """With which affinity tells new edges from pairs of companies that are not tied: nobody who sees less can do better."""
-DIMENSIONS = 4
-STRENGTH = 0.72
-"""Of affinity, the logarithm of the odds to be drawn, for BAYES_AUC: measured."""
+LIKENESS, PULL = 2.4, 1.0
+"""What a standard deviation of place is worth in log odds, among likes and downstream, for BAYES_AUC: measured."""
 
 
 def supply(seed: int, time: Timeline, lives: Lives, wiring: Wiring = "affinity") -> Ties:
@@ -34,10 +33,11 @@ def supply(seed: int, time: Timeline, lives: Lives, wiring: Wiring = "affinity")
 def affinity(seed: int, companies: int) -> Floats:
     """Return the logarithm of the odds of each company (column) as a customer of each other, (n, n).
 
-    Companies have a place of their own in a space that nobody sees, for life; they deal with whom is near.
+    Each company has a place for life, from upstream to downstream, that nobody sees. Who is at one end deals with that
+    end, and everybody rather downstream; so the number of suppliers grows downstream and betrays the place a little.
     """
-    place = stream(seed, "affinity").standard_normal((companies, DIMENSIONS))
-    return STRENGTH * (place @ place.T)
+    place = stream(seed, "affinity").uniform(-np.sqrt(3), np.sqrt(3), companies)
+    return LIKENESS * np.outer(place, place) + PULL * place
 
 
 def by_affinity(log_odds: Floats, once: bool = False) -> Draw:
