@@ -10,6 +10,7 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection, Double, text
 
+from nexus.db import poison_made
 from nexus.db.engine import Database
 from nexus.db.shape import Shape, shape_of
 from nexus.db.tables import FACTS
@@ -42,9 +43,9 @@ _VALUES = {
 
 
 def disarm(database: Database) -> None:
-    """Drop the guards of the facts, in a clone that is about to be poisoned."""
+    """Drop the guards of the facts and of the graphs, in a clone that is about to be poisoned."""
     with database.owner() as connection:
-        for table in FACTS:
+        for table in (*FACTS, *poison_made.GUARDED):
             for guard in GUARDS:
                 connection.execute(text(f"DROP TRIGGER IF EXISTS {guard} ON {table}"))
 
@@ -63,6 +64,8 @@ def poison(database: Database, calendar: str, day: date, until: date | None = No
             for statement in _statements(shape_of(table)):
                 connection.execute(text(statement), {"close": close, "last": last or datetime.max, "day": day})
         connection.execute(text(_INVENT_SPLITS), {"close": close, "day": day})
+        for statement in poison_made.statements():
+            connection.execute(text(statement), {"close": close, "last": last or datetime.max, "day": day})
 
 
 _AFTER = "known_at > :close AND known_at <= :last"
