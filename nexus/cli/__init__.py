@@ -17,6 +17,7 @@ GROUPS = {
     "graph": ("nexus.cli.graph", "Build snapshots of who is tied to whom, and look at them."),
     "ingest": ("nexus.cli.ingest", "Bring facts in, each with the moment it became known."),
     "ledger": ("nexus.cli.ledger", "Carry the record of all trials to another database."),
+    "module": ("nexus.cli.module", "Train what learns, and write what modules say."),
     "paper": ("nexus.cli.paper", "Trade what passed on paper, an evening at a time."),
     "signals": ("nexus.cli.signals", "Evaluate factors, and see which stand."),
 }

@@ -101,18 +101,10 @@ class Checkpoints:
         InputError
             When it is of other code, parameters, days or data, or cannot be read.
         """
-        import torch
-
         path = self.folder / name
         if not path.exists():
             return None
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-            there = json.loads(content["identity"])
-            progress = Progress(**json.loads(content["progress"]))
-            saved = Saved(content["state"], progress, json.loads(content["described"]))
-        except Exception as error:  # a damaged file fails in as many ways as there are bytes
-            raise InputError(f"{path}: cannot be read ({error}); train again with --fresh") from error
+        there, saved = read(path)
         self._require_same(path, there)
         return saved
 
@@ -127,9 +119,9 @@ class Checkpoints:
         path = self.folder / FINISHED
         if not path.exists():
             return None
-        content = _json(path)
-        self._require_same(path, content["identity"])
-        return dict(content["outcome"])
+        there, outcome = read_outcome(path)
+        self._require_same(path, there)
+        return outcome
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -162,11 +154,33 @@ class Checkpoints:
                 )
 
 
+def read(path: Path) -> tuple[dict[str, Any], Saved]:
+    """Identity and content of a checkpoint, whatever it is of; InputError where it cannot be read."""
+    import torch
+
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        progress = Progress(**json.loads(content["progress"]))
+        saved = Saved(content["state"], progress, json.loads(content["described"]))
+        return json.loads(content["identity"]), saved
+    except Exception as error:  # a damaged file fails in as many ways as it has bytes
+        raise InputError(f"{path}: cannot be read ({error}); train again with --fresh") from error
+
+
+def read_outcome(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Identity and outcome of a training that is over, as FINISHED has them."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return dict(content["identity"]), dict(content["outcome"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: cannot be read ({error!r}); train again with --fresh") from error
+
+
 def finished(home: Path, module: str, version: str, chunk: Chunk, params: Mapping[str, Any]) -> list[Identity]:
     """Trainings of the chunk that are over, of these parameters, on whatever data: the newest last."""
     folder = home / "models" / chunk_folder(module, version, chunk.number)
     paths = sorted(folder.glob(f"{short(params)}-*/{FINISHED}"), key=lambda path: (path.stat().st_mtime_ns, str(path)))
-    return [Identity(**_json(path)["identity"]) for path in paths]
+    return [Identity(**read_outcome(path)[0]) for path in paths]
 
 
 def told(chunk: Chunk) -> str:
@@ -215,8 +229,8 @@ def _parts(value: Any) -> Iterator[bytes]:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """A new file that takes the place of `path` once it is on the disk."""
-    new = path.with_suffix(f"{path.suffix}.{os.getpid()}")
+    """A new file that takes the place of `path` once it is on the disk; its writer holds the lock."""
+    new = path.with_name(f"{path.name}.new")
     try:
         with new.open("wb") as stream:
             yield stream
@@ -230,13 +244,6 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except ValueError as error:
-        raise InputError(f"{path}: cannot be read ({error}); train again with --fresh") from error
 
 
 def _brief(value: object) -> str:

@@ -20,14 +20,16 @@ from nexus.settings import settings
 class Epoch:
     """What is told of each epoch, counted from 1.
 
-    best : whether validation was never better; metrics : every `report_every` epochs and at the last, else empty
+    best_loss : of validation so far; metrics : the module's, where they are due
+    metrics_due : every `report_every` epochs and at the last
     """
 
     number: int
     of: int
     training: float
     validation: float
-    best: bool
+    best_loss: float
+    metrics_due: bool
     metrics: Mapping[str, float]
 
 
@@ -165,7 +167,7 @@ class _Fitting:
         self._save(improved)
         due = done.epoch % self.params["report_every"] == 0 or self.is_over
         metrics = self.module.metrics(self.state, self.validation) if due else {}
-        self.report(Epoch(done.epoch, self.params["epochs"], training, loss, improved, metrics))
+        self.report(Epoch(done.epoch, self.params["epochs"], training, loss, done.best_loss, due, metrics))
 
     def restore(self) -> None:
         """Put the best weights into the state."""

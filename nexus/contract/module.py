@@ -25,12 +25,11 @@ class Module(ABC, Generic[State]):
     warm_up : calendar days that are read before the first day asked for
     """
 
-    warm_up: ClassVar[int] = 800
-
     name: ClassVar[str]
     version: ClassVar[str]
     inputs: ClassVar[tuple[str, ...]]
     output: ClassVar[str]
+    warm_up: ClassVar[int] = 800
 
     @abstractmethod
     def predict(self, state: State, data: Observations, day: date) -> pd.DataFrame:
@@ -50,10 +49,10 @@ class Learned(Module[State], Generic[State, Examples]):
     devices : those it can be trained on
     """
 
-    devices: ClassVar[tuple[str, ...]] = ("cpu",)
     basics: ClassVar[Mapping[str, Any]] = {"epochs": 100, "patience": 20, "report_every": 20}
     defaults: ClassVar[Mapping[str, Any]]
     horizon: ClassVar[int]
+    devices: ClassVar[tuple[str, ...]] = ("cpu",)
 
     @abstractmethod
     def space(self, trial: Any) -> dict[str, Any]:
@@ -76,6 +75,10 @@ class Learned(Module[State], Generic[State, Examples]):
 
         params : basics, defaults and what was set, what `describe` said, and the runner's `seed` and `device`
         """
+
+    def size(self, state: State) -> int | None:
+        """How many weights there are, for people; None where the method has none to count."""
+        return None
 
     @abstractmethod
     def save(self, state: State) -> dict[str, Any]:

@@ -49,6 +49,15 @@ class Trained:
     resumed_from: int = 0
     anew: bool = True
 
+    def __str__(self) -> str:
+        """One sentence."""
+        went_on = f", resumed from epoch {self.resumed_from}" if self.resumed_from else ""
+        before = "" if self.anew else " (trained before, nothing done)"
+        return (
+            f"chunk {self.chunk.number} trained to {self.chunk.trained_to}: best of {self.epochs} epochs is "
+            f"{self.best_epoch}, loss {self.loss:.6g}{went_on}{before}"
+        )
+
 
 @dataclass(frozen=True)
 class Restored:
@@ -75,6 +84,11 @@ class Predicted:
     rows: int
     silent: int
     run_id: UUID | None
+
+    def __str__(self) -> str:
+        """One sentence."""
+        mute = f", {self.silent} days without anything to say" if self.silent else ""
+        return f"{self.days} days predicted, {self.rows} rows new or changed, {self.kept} days kept{mute}"
 
 
 def train(

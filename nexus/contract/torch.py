@@ -47,11 +47,11 @@ class TorchLearned(Learned[TorchState, Examples], Generic[Examples]):
     amp : half precision where the device is a GPU
     """
 
-    devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
     basics: ClassVar[Mapping[str, Any]] = {
         **Learned.basics, "lr": 1e-3, "weight_decay": 0.0, "clip_norm": 1.0, "accumulate": 1, "schedule": "none",
         "warmup_epochs": 0, "amp": True,
     }  # fmt: skip
+    devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
 
     @abstractmethod
     def network(self, params: Mapping[str, Any]) -> nn.Module:
@@ -136,6 +136,10 @@ class TorchLearned(Learned[TorchState, Examples], Generic[Examples]):
                 state.schedule.step(loss)
         elif state.schedule is not None:
             state.schedule.step()
+
+    def size(self, state: TorchState) -> int:
+        """Parameters of the network."""
+        return sum(weight.numel() for weight in state.network.parameters())
 
     def save(self, state: TorchState) -> dict[str, Any]:
         """State dicts, the generator and the epoch."""

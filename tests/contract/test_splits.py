@@ -70,7 +70,7 @@ def test_the_embargo_is_of_the_horizon() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    horizon=st.integers(0, 130),
+    horizon=st.integers(0, 60),
     train=st.integers(6, 40),
     validation=st.integers(5, 18),
     test=st.integers(1, 18),

@@ -1,0 +1,200 @@
+"""The seven verbs of a module, built once for every one there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nexus.contract.options import FIT, HPO, MANY, ONE, PLAN, PREDICT, TRAIN, Asked, with_options
+from nexus.contract.terminal import bar, epochs, run
+
+if TYPE_CHECKING:
+    from nexus.contract.module import Learned, Module
+    from nexus.contract.splits import Chunk
+    from nexus.db.engine import Database
+
+    Get = Callable[[], Module[Any]]
+
+
+class Verbs(click.Group):
+    """The verbs of a module; without one, those arguments are of `train-best`, so that a file of a model trains it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the verb where it is left out."""
+        verbs = self.list_commands(ctx)
+        asks_for_help = any(arg in ("-h", "--help") for arg in args)
+        return super().parse_args(ctx, args if asks_for_help or set(args[:1]) & set(verbs) else ["train-best", *args])
+
+
+def main(module: Module[Any]) -> None:
+    """`python -m` of a module's file."""
+    run(verbs(module.name, lambda: module, kind=Verbs))
+
+
+def verbs(name: str, get: Get, kind: type[click.Group] = click.Group) -> click.Group:
+    """The commands of the module that `get` gives; it is asked for when one of them runs, not for their help."""
+    group = kind(name, help=f"Train, look into and predict with {name}.", context_settings=_HELP)
+    for command in (_inspect, _hpo, _hpo_all, _train, _train_all, _predict, _predict_all):
+        group.add_command(command(get))
+    return group
+
+
+def _inspect(get: Get) -> click.Command:
+    @click.command("inspect")
+    @with_options(PLAN, FIT)
+    def inspect(**options: Any) -> None:
+        """Say what the module is: inputs, output, parameters, size, chunks, checkpoints, what is written."""
+        from nexus.contract.module import Learned
+        from nexus.contract.overview import overview
+        from nexus.contract.params import settled
+
+        module, asked = get(), Asked(**options)
+        params = {}
+        if isinstance(module, Learned):
+            params = {**settled(module, asked.given(module)), "seed": asked.seed}
+        for line in overview(_database(), module, asked.plan, params, asked.folder, asked.load_id):
+            click.echo(line)
+
+    return inspect
+
+
+def _hpo(get: Get) -> click.Command:
+    @click.command("hpo")
+    @with_options(ONE, HPO, PLAN, FIT)
+    def hpo(**options: Any) -> None:
+        """Search hyper-parameters on one chunk, by its validation loss."""
+        _search(get, "hpo", options, lambda asked, chunks: [asked.only(chunks)])
+
+    return hpo
+
+
+def _hpo_all(get: Get) -> click.Command:
+    @click.command("hpo-all")
+    @with_options(MANY, HPO, PLAN, FIT)
+    def hpo_all(**options: Any) -> None:
+        """Search hyper-parameters on all chunks, for one set that does well on all."""
+        _search(get, "hpo-all", options, Asked.chosen)
+
+    return hpo_all
+
+
+def _train(get: Get) -> click.Command:
+    @click.command("train-best")
+    @with_options(ONE, TRAIN, PLAN, FIT)
+    def train_best(**options: Any) -> None:
+        """Train one chunk with the best parameters there are; an interrupted training goes on where it was."""
+        _fit(get, "train-best", options, lambda asked, chunks: [asked.only(chunks)])
+
+    return train_best
+
+
+def _train_all(get: Get) -> click.Command:
+    @click.command("train-best-all")
+    @with_options(MANY, TRAIN, PLAN, FIT)
+    def train_best_all(**options: Any) -> None:
+        """Train all chunks; those that are trained already are passed over."""
+        _fit(get, "train-best-all", options, Asked.chosen)
+
+    return train_best_all
+
+
+def _predict(get: Get) -> click.Command:
+    @click.command("predict")
+    @with_options(ONE, PREDICT, PLAN, FIT)
+    def predict(**options: Any) -> None:
+        """Write the rows of one chunk's test days and the day before them; the last day's where nothing is learned."""
+        _write(get, options, lambda asked, chunks: [asked.only(chunks)], last_day=True)
+
+    return predict
+
+
+def _predict_all(get: Get) -> click.Command:
+    @click.command("predict-all")
+    @with_options(MANY, PREDICT, PLAN, FIT)
+    def predict_all(**options: Any) -> None:
+        """Write the rows of all chunks; days that are written already are passed over."""
+        _write(get, options, Asked.chosen, last_day=False)
+
+    return predict_all
+
+
+Choose = Callable[[Asked, "Sequence[Chunk]"], "list[Chunk]"]
+
+
+def _search(get: Get, verb: str, options: dict[str, Any], choose: Choose) -> None:
+    from nexus.contract.hpo import run_hpo  # type: ignore[import-not-found]
+    from nexus.contract.reading import chunks_of
+
+    module, asked, database = _learned(get, verb), Asked(**options), _database()
+    chunks = choose(asked, chunks_of(database, module, asked.plan, asked.load_id))
+    with bar(f"{module.name} {verb}") as walk:
+        found = run_hpo(
+            database, module, chunks, asked.trials, asked.storage, params=asked.given(module), seed=asked.seed,
+            device=asked.device, home=asked.folder, load_id=asked.load_id, progress=walk,
+        )  # fmt: skip
+    click.echo(str(found))
+
+
+def _fit(get: Get, verb: str, options: dict[str, Any], choose: Choose) -> None:
+    from nexus.contract.reading import chunks_of
+    from nexus.contract.runner import train
+
+    module, asked, database = _learned(get, verb), Asked(**options), _database()
+    chunks = choose(asked, chunks_of(database, module, asked.plan, asked.load_id))
+    params = asked.given(module)
+    click.echo(f"{module.name}: parameters are {asked.base(module)[1]}")
+    for chunk in chunks:
+        with ExitStack() as stack:
+            report = stack.enter_context(epochs(f"{module.name} chunk {chunk.number}"))
+            if asked.tensorboard is not None:
+                from nexus.contract.board import board
+
+                report = stack.enter_context(board(asked.tensorboard, module, chunk, report))
+            trained = train(
+                database, module, chunk, params=params, seed=asked.seed, device=asked.device, home=asked.folder,
+                fresh=asked.fresh, load_id=asked.load_id, report=report,
+            )  # fmt: skip
+        click.echo(f"{module.name}: {trained}")
+
+
+def _write(get: Get, options: dict[str, Any], choose: Choose, *, last_day: bool) -> None:
+    from nexus.contract.module import Learned
+    from nexus.contract.reading import chunks_of, days_of
+    from nexus.contract.runner import predict
+
+    module, asked, database = get(), Asked(**options), _database()
+    common: dict[str, Any] = {"again": asked.again, "load_id": asked.load_id}
+    if not isinstance(module, Learned):
+        days = days_of(database, module, asked.plan, asked.load_id)
+        with bar(module.name) as walk:
+            done = predict(database, module, days=days[-1:] if last_day else days, progress=walk, **common)
+        click.echo(f"{module.name}: {done}")
+        return
+    common |= {"params": asked.given(module), "seed": asked.seed, "device": asked.device, "home": asked.folder}
+    for chunk in choose(asked, chunks_of(database, module, asked.plan, asked.load_id)):
+        with bar(f"{module.name} chunk {chunk.number}") as walk:
+            done = predict(database, module, chunk, progress=walk, **common)
+        click.echo(f"{module.name} chunk {chunk.number}: {done}")
+
+
+def _learned(get: Get, verb: str) -> Learned[Any, Any]:
+    from nexus.contract.module import Learned
+    from nexus.errors import InputError
+
+    module = get()
+    if not isinstance(module, Learned):
+        raise InputError(f"{module.name} is not learned, so there is nothing to {verb}; use predict or predict-all")
+    return module
+
+
+def _database() -> Database:
+    from nexus.db import admin
+    from nexus.db.engine import Database
+
+    return admin.ready(Database.configured())
+
+
+_HELP = {"help_option_names": ["-h", "--help"]}
