@@ -79,9 +79,7 @@ class Pearl(nn.Module):
         super().__init__()
         self.chunk = chunk
         sizes = [1] + [hidden] * layers
-        self.layers = nn.ModuleList(nn.Linear(2 * before, after) for before, after in pairwise(sizes))
-        for layer in self.layers:
-            nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+        self.layers = nn.ModuleList(_layer(2 * before, after) for before, after in pairwise(sizes))
         self.out = nn.Linear(2 * hidden, out)
 
     def forward(self, among: Ties, inputs: Tensor) -> Tensor:
@@ -113,6 +111,12 @@ class Pearl(nn.Module):
             near = torch.sparse.mm(among.counts, x.flatten(1)).view_as(x) * scale
             x, scale = torch.relu(layer(torch.cat([x, near], dim=2))), 1 / among.degree
         return torch.stack([x.sum(dim=1), (x**2).sum(dim=1)])
+
+
+def _layer(before: int, after: int) -> nn.Linear:
+    layer = nn.Linear(before, after)
+    nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+    return layer
 
 
 def _standardised(values: Tensor) -> Tensor:

@@ -76,8 +76,8 @@ class RoleAware(NodeTask):
     name = "role_aware"
     version = "role_aware-1"
     defaults: ClassVar[Mapping[str, Any]] = {
-        **NodeTask.defaults, "pearl": True, "pearl_dim": 32, "pearl_hidden": 16, "pearl_layers": 3, "pearl_samples": 128,
-        "pearl_inputs": "random", "relation_weights": True,
+        **NodeTask.defaults, "pearl": True, "pearl_dim": 32, "pearl_hidden": 16, "pearl_layers": 3,
+        "pearl_samples": 128, "pearl_inputs": "random", "relation_weights": True,
     }  # fmt: skip
 
     def network(self, params: Mapping[str, Any]) -> RoleNetwork:

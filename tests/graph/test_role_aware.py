@@ -1,0 +1,219 @@
+"""The role-aware transformer on a simulated market in the database, from examples to explanations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from graph.node_market import QUICK, NodeMarket, build_market, own_settings
+
+from nexus.contract.torch import TorchState
+from nexus.db.engine import Database
+from nexus.db.panel import Panel
+from nexus.graph.gnn.node_inputs import FEATURES
+from nexus.graph.gnn.node_task import Example, NodeExamples
+from nexus.graph.gnn.role_aware import ROLE_AWARE, RoleNetwork
+
+PARAMS = {**QUICK, "dropout": 0.0}
+
+
+@pytest.fixture(scope="module")
+def market(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeMarket]:
+    with own_settings(database, tmp_path_factory.mktemp("home")):
+        yield build_market(database)
+
+
+@pytest.fixture(scope="module")
+def panel(market: NodeMarket) -> Panel:
+    return market.panel()
+
+
+@pytest.fixture(scope="module")
+def examples(market: NodeMarket, panel: Panel) -> NodeExamples:
+    return ROLE_AWARE.examples(panel, market.days[18:26])
+
+
+def trained(examples: NodeExamples, epochs: int = 1, **params: Any) -> TorchState:
+    state = ROLE_AWARE.build({**ROLE_AWARE.describe(examples), **PARAMS, **params})
+    for _ in range(epochs):
+        ROLE_AWARE.step(state, examples)
+    return state
+
+
+@pytest.fixture(scope="module")
+def state(examples: NodeExamples) -> TorchState:
+    return trained(examples, 2)
+
+
+def test_a_prediction_has_a_row_for_each_company_of_the_graph_with_a_bar(
+    market: NodeMarket, panel: Panel, state: TorchState
+) -> None:
+    for day in market.days[28:31]:
+        rows = ROLE_AWARE.predict(state, panel.blind(), day)
+        view = panel.at(day)
+        priced = view.companies[np.isfinite(view.raw("close", 1)[0])]
+        assert rows["company_id"].tolist() == np.intersect1d(view.graph("monthly").nodes["company"], priced).tolist()
+        assert list(rows) == ["company_id", "score", "probability"]
+        assert rows["score"].between(-0.5, 0.5).all() and rows["probability"].between(0, 1).all()
+        assert rows["score"].nunique() > 20
+
+
+def test_training_again_gives_the_same_bits_and_another_seed_does_not(
+    market: NodeMarket, panel: Panel, examples: NodeExamples, state: TorchState
+) -> None:
+    day = market.days[30]
+    rows = ROLE_AWARE.predict(state, panel.blind(), day)
+    again = ROLE_AWARE.predict(trained(examples, 2), panel.blind(), day)
+    pd.testing.assert_frame_equal(rows, again, check_exact=True)
+    other = ROLE_AWARE.predict(trained(examples, 2, seed=1), panel.blind(), day)
+    assert not np.allclose(rows["score"], other["score"])
+
+
+def test_going_on_from_what_was_saved_ends_with_the_same_bits(examples: NodeExamples, state: TorchState) -> None:
+    half = trained(examples, 1)
+    resumed = trained(examples, 0)
+    ROLE_AWARE.load(resumed, ROLE_AWARE.save(half))
+    ROLE_AWARE.step(resumed, examples)
+    for one, other in zip(state.network.parameters(), resumed.network.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_what_happens_later_changes_nothing_said_before(market: NodeMarket, panel: Panel, state: TorchState) -> None:
+    day = market.days[30]
+    early = market.panel(day)
+    one, other = (ROLE_AWARE.predict(state, each.blind(), day) for each in (panel, early))
+    pd.testing.assert_frame_equal(one, other, check_exact=True)
+
+
+def test_a_day_without_a_graph_says_nothing(market: NodeMarket, panel: Panel, state: TorchState) -> None:
+    day = panel.sessions[0].item()
+    assert ROLE_AWARE.predict(state, panel.blind(), day).empty
+    assert ROLE_AWARE.explain(state, panel.blind(), day).empty
+
+
+def test_the_numbering_of_the_nodes_does_not_matter(examples: NodeExamples) -> None:
+    state = trained(examples, 1, pearl_inputs="basis")
+    nodes = examples.dates[0].nodes
+    new = np.random.default_rng(0).permutation(len(nodes.companies))
+    moved = renumbered(nodes, new)
+    with torch.no_grad():
+        one, other = (ROLE_AWARE.respond(state.network, each, state.device) for each in (nodes, moved))
+    torch.testing.assert_close(other, one[new], atol=1e-4, rtol=1e-4)
+
+
+def renumbered(nodes: Any, new: np.ndarray) -> Any:
+    """Company `new[i]` comes i-th; companies are the first type, so their places are the first among all."""
+    inverse = torch.from_numpy(np.argsort(new))
+    everywhere = torch.cat([inverse, torch.arange(len(new), len(nodes.ties.counts))])
+    graph = nodes.tensors
+    assert next(iter(graph.ids)) == "company"
+    edge_index = {
+        kind: torch.stack([inverse[row] if end == "company" else row for row, end in zip(each, kind[::2], strict=True)])
+        for kind, each in graph.edge_index.items()
+    }
+    features = {**graph.features, "company": graph.features["company"][new]}
+    ids = {**graph.ids, "company": graph.ids["company"][new]}
+    ends = {relation: everywhere[each] for relation, each in nodes.ends.items()}
+    tensors = replace(graph, features=features, ids=ids, edge_index=edge_index)
+    return replace(nodes, tensors=tensors, ends=ends, has_bar=nodes.has_bar[new], columns=nodes.columns[new])
+
+
+def test_pearl_is_drawn_from_seed_and_graph_and_told_apart(examples: NodeExamples, state: TorchState) -> None:
+    network = state.network
+    assert isinstance(network, RoleNetwork)
+    with torch.no_grad():
+        first, second = (network.encode(each.nodes, state.device) for each in examples.dates[:2])
+        torch.manual_seed(99)
+        again = network.encode(examples.dates[0].nodes, state.device)
+    assert first is not None and second is not None
+    assert first.shape == (sum(len(ids) for ids in examples.dates[0].nodes.tensors.ids.values()), 6)
+    assert torch.equal(first, again)
+    assert examples.dates[0].nodes.content != examples.dates[1].nodes.content
+    assert float(first.std(dim=0).mean()) > 0.1
+
+
+def test_arms_of_the_ablation_change_the_network_as_they_say(examples: NodeExamples, state: TorchState) -> None:
+    plain = trained(examples, 1, pearl=False)
+    assert not any(name.startswith("pearl") for name, _ in plain.network.named_parameters())
+    uniform = trained(examples, 2, relation_weights=False)
+    shares = [layer.shares() for layer in uniform.network.encoder.layers]
+    into = [kind for kind in shares[0] if kind[2] == "company"]
+    assert all(shares[0][kind] == pytest.approx(1 / len(into)) for kind in into)
+    learned = state.network.encoder.layers[-1].shares()
+    assert len({round(value, 7) for value in learned.values()}) > 1
+    without = trained(examples, 1, without=["supplies"])
+    assert not any("supplies" in name for name, _ in without.network.named_parameters())
+    assert any("supplies" in name for name, _ in state.network.named_parameters())
+
+
+def test_what_was_left_out_cannot_be_seen(market: NodeMarket, panel: Panel, examples: NodeExamples) -> None:
+    """Neither by attention nor by the encodings: other supply edges, the same scores."""
+    state = trained(examples, 1, without=["supplies"])
+    nodes = examples.dates[0].nodes
+    kind, back = ("company", "supplies", "company"), ("company", "rev_supplies", "company")
+    ends = nodes.tensors.edge_index[kind][:, :3]
+    index = {**nodes.tensors.edge_index, kind: ends, back: ends.flip(0)}
+    weight = {**nodes.tensors.weight, kind: torch.ones(3), back: torch.ones(3)}
+    other = replace(
+        nodes,
+        tensors=replace(nodes.tensors, edge_index=index, weight=weight),
+        ends={**nodes.ends, "supplies": nodes.ends["supplies"][:, :3]},
+    )
+    changed = NodeExamples([Example(other, examples.dates[0].forward)], 0)
+    same = NodeExamples(examples.dates[:1], 0)
+    assert ROLE_AWARE.loss(state, changed) == ROLE_AWARE.loss(state, same)
+    full = trained(examples, 1)
+    assert ROLE_AWARE.loss(full, changed) != ROLE_AWARE.loss(full, same)
+
+
+def test_an_explanation_is_what_the_score_loses(market: NodeMarket, panel: Panel, state: TorchState) -> None:
+    day = market.days[30]
+    rows = ROLE_AWARE.explain(state, panel.blind(), day)
+    assert list(rows) == ["company_id", "feature", "attribution"]
+    predicted = ROLE_AWARE.predict(state, panel.blind(), day).set_index("company_id")["score"]
+    assert set(rows["company_id"]) == set(predicted.index)
+    relations = {"board", "correlation", "director_of", "fund_similarity", "holds", "sector", "supplies"}
+    named = {f"feature:{name}" for name in FEATURES} | {f"relation:{name}" for name in relations} | {"encoding:pearl"}
+    assert set(rows["feature"]) == named and len(rows) == len(named) * len(predicted)
+    assert np.isfinite(rows["attribution"]).all()
+    nodes = ROLE_AWARE.nodes(state, panel.blind(), day)
+    assert nodes is not None
+    with torch.no_grad():
+        raw = ROLE_AWARE.respond(state.network, nodes.without(["correlation"]), state.device)[:, 0]
+    lost = rows[rows["feature"] == "relation:correlation"].set_index("company_id")["attribution"]
+    expected = predicted - pd.Series(0.5 * np.tanh(raw.double().numpy()), nodes.companies).reindex(predicted.index)
+    pd.testing.assert_series_equal(lost, expected, check_names=False, atol=1e-7)
+
+
+def test_a_feature_that_alone_tells_the_label_is_named_first(market: NodeMarket, panel: Panel) -> None:
+    place = FEATURES.index("return_126_21")
+    taken = ROLE_AWARE.examples(panel, market.days[18:26])
+    dates = [
+        Example(
+            each.nodes,
+            np.where(np.isfinite(each.forward), each.nodes.tensors.features["company"][:, place].double(), np.nan),
+        )
+        for each in taken.dates
+    ]
+    state = trained(NodeExamples(dates, 0), 12, lr=1e-2)
+    rows = ROLE_AWARE.explain(state, panel.blind(), market.days[25])
+    size = rows.assign(size=rows["attribution"].abs()).groupby("feature")["size"].mean()
+    assert size[[name for name in size.index if name.startswith("feature:")]].idxmax() == "feature:return_126_21"
+
+
+def test_an_edge_type_that_training_never_saw_is_left_out(market: NodeMarket, panel: Panel) -> None:
+    """Predicting goes on where the graph has grown a type, and where it has lost one."""
+    examples = ROLE_AWARE.examples(panel, market.days[18:20])
+    reduced = NodeExamples([replace(each, nodes=each.nodes.without(["sector"])) for each in examples.dates], 0)
+    state = trained(reduced, 1)
+    assert not ROLE_AWARE.predict(state, panel.blind(), market.days[25]).empty
+    nodes = ROLE_AWARE.nodes(state, panel.blind(), market.days[25])
+    assert nodes is not None
+    with torch.no_grad():
+        said = ROLE_AWARE.respond(state.network, nodes.without(list(nodes.ends)), state.device)
+    assert torch.isfinite(said).all()
