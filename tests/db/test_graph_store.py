@@ -8,7 +8,7 @@ from time import sleep
 
 import numpy as np
 import pytest
-from graph_rows import SUPPLY, edges, graph, some_loads
+from made_rows import SUPPLY, edges, graph, some_loads
 from numpy.testing import assert_array_equal
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import numpy as np
 import pytest
-from graph_rows import SUPPLY, edges, embedding, graph, put, some_loads, some_run
+from made_rows import SUPPLY, edges, embedding, graph, put, some_loads, some_run
 from numpy.testing import assert_array_equal
 from world import CALENDAR, CLOSES, DAYS, World
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from graph_rows import embedding, put, some_loads, some_run
+from made_rows import embedding, put, some_loads, some_run
 from sqlalchemy import text
 
 from nexus.db.engine import Database

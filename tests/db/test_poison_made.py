@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from graph_rows import SUPPLY, edges, embedding, graph, put, some_loads, some_run
+from made_rows import SUPPLY, edges, embedding, graph, put, some_loads, some_run
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from world import CALENDAR, CLOSES, DAYS, World
