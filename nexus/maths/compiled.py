@@ -24,6 +24,14 @@ def kernel(function: Kernel) -> Kernel:
         return cast(Kernel, numba.njit(nogil=True)(function))
 
 
+def fused_kernel(function: Kernel) -> Kernel:
+    """As `kernel`, with a product and the sum it goes into rounded once: twice as fast, last bits by the machine."""
+    try:
+        return cast(Kernel, numba.njit(nogil=True, cache=True, fastmath={"contract"})(function))
+    except RuntimeError:
+        return cast(Kernel, numba.njit(nogil=True, fastmath={"contract"})(function))
+
+
 def by_rows(work: Callable[[slice], object], n_rows: int, n_columns: int) -> None:
     """Run `work` on slices of the rows, in threads when there is enough to share."""
     threads = min(os.cpu_count() or 1, n_rows, 1 + n_rows * n_columns // THREAD_CELLS)

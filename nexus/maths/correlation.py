@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
+from nexus.maths.correlation_windows import Nearest, Threads, Windows
 from nexus.maths.types import Bools, Floats, Ints
 
-DECIMALS = 9
-"""To which a correlation is rounded: the same window gives the same pairs, however its sums were added up."""
+REFRESH = 16
+"""Windows after which the products of returns are summed anew: they gather errors as they move on."""
+THREAD_COLUMNS = 256
+"""Columns for which one more thread pays."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,13 @@ class TopPairs:
     src: Ints
     dst: Ints
     corr: Floats
+
+
+@dataclass(frozen=True)
+class _Terms:
+    window: int
+    k: int
+    least: int
 
 
 def top_correlations(
@@ -55,11 +67,55 @@ def top_correlations(
     """
     least = max(2, (window + 1) // 2) if least is None else least
     _check(returns, ends, window, k, least)
+    n = min(os.cpu_count() or 1, 1 + returns.shape[1] // THREAD_COLUMNS)
+    floors = np.full(returns.shape[1], np.inf)
+    with ThreadPoolExecutor(n) as pool:
+        for places in _blocks(ends, window):
+            own = None if members is None else members[places]
+            yield from _block(returns, ends[places], own, _Terms(window, k, least), floors, Threads(n, pool))
+
+
+def _block(
+    returns: Floats, ends: Ints, members: Bools | None, terms: _Terms, floors: Floats, threads: Threads
+) -> Iterator[TopPairs]:
+    first = max(0, int(ends[0]) + 1 - terms.window)
+    part = returns[first : ends[-1] + 1]
+    stops = ends + 1 - first
+    starts = np.maximum(stops - terms.window, 0)
+    there = _there(part, starts, stops, terms.least)
+    there &= True if members is None else members
+    names = np.flatnonzero(there.any(axis=0))
+    windows = Windows(part, names, int(stops[0]), terms.k, terms.least, threads)
+    own_floors = floors[names]
     for place, end in enumerate(ends):
-        part = returns[max(0, end + 1 - window) : end + 1]
-        there = np.isfinite(part).sum(axis=0) >= least
-        nodes = np.flatnonzero(there if members is None else there & members[place])
-        yield _top(int(end), nodes, _correlations(np.ascontiguousarray(part[:, nodes]), least), k)
+        nodes = np.flatnonzero(there[place, names])
+        found = windows.nearest(int(starts[place]), int(stops[place]), nodes, own_floors)
+        yield _pairs(int(end), names[nodes], found)
+    floors[names] = own_floors
+
+
+def _there(part: Floats, starts: Ints, stops: Ints, least: int) -> Bools:
+    """Who has returns enough in each of the windows, (n_windows, n_columns)."""
+    known = np.zeros((len(part) + 1, part.shape[1]), np.int32)
+    np.cumsum(np.isfinite(part), axis=0, out=known[1:])
+    enough: Bools = known[stops] - known[starts] >= least
+    return enough
+
+
+def _blocks(ends: Ints, window: int) -> Iterator[slice]:
+    """Ends whose windows are worth moving through together; after each block the products are summed anew."""
+    start = 0
+    for stop in range(1, len(ends) + 1):
+        if stop == len(ends) or stop - start == REFRESH or ends[stop] - ends[start] > 2 * window:
+            yield slice(start, stop)
+            start = stop
+
+
+def _pairs(end: int, nodes: Ints, found: Nearest) -> TopPairs:
+    known = found.src >= 0
+    if known.all():
+        return TopPairs(end, nodes, found.src.reshape(-1), found.dst.reshape(-1), found.corr.reshape(-1))
+    return TopPairs(end, nodes, found.src[known], found.dst[known], found.corr[known])
 
 
 def _check(returns: Floats, ends: Ints, window: int, k: int, least: int) -> None:
@@ -72,46 +128,3 @@ def _check(returns: Floats, ends: Ints, window: int, k: int, least: int) -> None
     if np.isinf(returns).any():
         row, column = np.argwhere(np.isinf(returns))[0]
         raise ValueError(f"top_correlations: infinite return in row {row}, column {column}; make it NaN")
-
-
-def _correlations(values: Floats, least: int) -> Floats:
-    """Pairwise correlations, (n, n), rounded; NaN on the diagonal and where there is none."""
-    n = values.shape[1]
-    out = np.full((n, n), np.nan)
-    full = np.isfinite(values).all(axis=0)
-    centred = _centred(values[:, full])
-    out[np.ix_(full, full)] = _over_norms(centred.T @ centred, *[(centred**2).sum(axis=0)] * 2)
-    for column in np.flatnonzero(~full):
-        rows = np.isfinite(values[:, column])
-        for other in range(n):
-            both = rows & np.isfinite(values[:, other])
-            if both.sum() >= least:
-                pair = _centred(values[both][:, [column, other]])
-                squares = (pair**2).sum(axis=0)
-                found = _over_norms(pair[:, :1].T @ pair[:, 1:], squares[:1], squares[1:])[0, 0]
-                out[column, other] = out[other, column] = found
-    np.fill_diagonal(out, np.nan)
-    return out.round(DECIMALS)
-
-
-def _centred(values: Floats) -> Floats:
-    """Values less the mean of their column; exactly zero where all are equal."""
-    shifted: Floats = values - values[:1]
-    shifted -= shifted.mean(axis=0)
-    return shifted
-
-
-def _over_norms(products: Floats, squares: Floats, squares_too: Floats) -> Floats:
-    norms = np.sqrt(squares)[:, None] * np.sqrt(squares_too)
-    out = np.full(products.shape, np.nan)
-    np.divide(products, norms, out=out, where=norms > 0)
-    return out
-
-
-def _top(end: int, nodes: Ints, correlations: Floats, k: int) -> TopPairs:
-    size = np.abs(correlations)
-    order = np.argsort(-size, axis=1, kind="stable")[:, :k]  # NaN last
-    known = np.isfinite(np.take_along_axis(size, order, axis=1))
-    row, place = np.nonzero(known)
-    column = order[row, place]
-    return TopPairs(end, nodes, nodes[row], nodes[column], np.clip(correlations[row, column], -1.0, 1.0))

@@ -1,0 +1,438 @@
+"""Compiled kernels of the correlations of many columns, in square tiles; one file, as numba caches by file.
+
+A panel is (n_tiles, n_rows * TILE): the columns in groups of TILE, each group row by row. Products of columns are kept
+as (n_pairs, TILE * TILE), one tile for each pair of groups left <= right, in the order of `_place`.
+
+A correlation is told in units of 1e-9. The tiles give it but for a known error; where that leaves the unit open,
+`_exact` decides from the two columns alone, so that the result does not depend on how the sums came about.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nexus.maths.compiled import fused_kernel, kernel
+from nexus.maths.types import Bools, Floats, Ints
+
+TILE = 64
+UNIT = 1e-9
+UNITS = 1_000_000_000
+NONE = -(1 << 62)
+"""In units: there is no correlation."""
+NOBODY = np.uint64(2**64 - 1)
+"""The key of no column; a key has 32 bits of how far the size is below 1, 31 of the column and 1 of the sign."""
+UNSURE = 0.25
+"""Units of error from which on a correlation is not even tried from the tiles."""
+
+Keys = NDArray[np.uint64]
+Small = NDArray[np.int32]
+
+
+@kernel
+def lay_out(returns: Floats, columns: Ints, head: int, x: Floats, known: Bools, raw: Floats) -> None:
+    """Fill the panels of some columns, from one tile on.
+
+    returns : (n_rows, n_columns); columns : (n,) which of them; head : rows whose mean is taken off
+    x, known : panels, come filled with 0; raw : (n_tiles * TILE, n_rows), columns as they are
+    """
+    n_rows = len(returns)
+    for place in range(len(columns)):
+        own, own_known, there = x[place // TILE], known[place // TILE], raw[place]
+        first, total, count = 0.0, 0.0, 0
+        for t in range(n_rows):
+            there[t] = returns[t, columns[place]]
+            if t < head and not np.isnan(there[t]):
+                first = there[t] if count == 0 else first
+                total += there[t] - first
+                count += 1
+        centre = first + total / max(count, 1)
+        for t in range(n_rows):
+            if not np.isnan(there[t]):
+                own[t * TILE + place % TILE] = there[t] - centre
+                own_known[t * TILE + place % TILE] = True
+
+
+@kernel
+def add_up(x: Floats, known: Bools, start: int, stop: int) -> Floats:
+    """Numbers of values, sums and sums of squares of each column in rows start to stop, (3, n_tiles * TILE)."""
+    out = np.zeros((3, len(x) * TILE))
+    for tile in range(len(x)):
+        span = slice(tile * TILE, (tile + 1) * TILE)
+        number, total, squares = out[0, span], out[1, span], out[2, span]
+        for t in range(start, stop):
+            values, there = x[tile, t * TILE : (t + 1) * TILE], known[tile, t * TILE : (t + 1) * TILE]
+            for j in range(TILE):
+                number[j] += there[j]
+                total[j] += values[j]
+                squares[j] += values[j] * values[j]
+    return out
+
+
+@kernel
+def _place(left: int, right: int, n_tiles: int) -> int:
+    return left * n_tiles - left * (left - 1) // 2 + right - left
+
+
+@fused_kernel
+def _accumulate(products: Floats, left: Floats, right: Floats, start: int, stop: int, sign: float) -> None:
+    """Add sign times the products of rows start to stop of two groups; four rows and four columns at a time."""
+    t = start
+    while t + 4 <= stop:
+        b = right[t * TILE : (t + 4) * TILE]
+        for i in range(0, TILE, 4):
+            a = left[t * TILE + i : (t + 3) * TILE + i + 4]
+            out = products[i * TILE : (i + 4) * TILE]
+            a_too, a_three, a_four = a[TILE:], a[2 * TILE :], a[3 * TILE :]
+            a00, a01, a02, a03 = sign * a[0], sign * a[1], sign * a[2], sign * a[3]
+            a10, a11, a12, a13 = sign * a_too[0], sign * a_too[1], sign * a_too[2], sign * a_too[3]
+            a20, a21, a22, a23 = sign * a_three[0], sign * a_three[1], sign * a_three[2], sign * a_three[3]
+            a30, a31, a32, a33 = sign * a_four[0], sign * a_four[1], sign * a_four[2], sign * a_four[3]
+            for j in range(TILE):
+                b0, b1, b2, b3 = b[j], b[TILE + j], b[2 * TILE + j], b[3 * TILE + j]
+                out[j] = out[j] + a00 * b0 + a10 * b1 + a20 * b2 + a30 * b3
+                out[TILE + j] = out[TILE + j] + a01 * b0 + a11 * b1 + a21 * b2 + a31 * b3
+                out[2 * TILE + j] = out[2 * TILE + j] + a02 * b0 + a12 * b1 + a22 * b2 + a32 * b3
+                out[3 * TILE + j] = out[3 * TILE + j] + a03 * b0 + a13 * b1 + a23 * b2 + a33 * b3
+        t += 4
+    while t < stop:
+        b = right[t * TILE : (t + 1) * TILE]
+        for i in range(TILE):
+            a0 = sign * left[t * TILE + i]
+            out = products[i * TILE : (i + 1) * TILE]
+            for j in range(TILE):
+                out[j] += a0 * b[j]
+        t += 1
+
+
+@kernel
+def _push(columns: Small, values: Floats, counts: Small, row: int, column: int, value: float) -> None:
+    at = counts[row]
+    if at < columns.shape[1]:
+        columns[row, at] = column
+        values[row, at] = value
+    counts[row] = at + 1
+
+
+@kernel
+def sweep(
+    pairs: Ints,
+    x: Floats,
+    products: Floats,
+    moves: Ints,
+    means: Floats,
+    sums: Floats,
+    inverse: Floats,
+    floors: Floats,
+    columns: Small,
+    values: Floats,
+    counts: Small,
+) -> None:
+    """Move some tiles to the next window, and keep each column's correlations that reach its floor.
+
+    pairs : (n, 2) left and right groups; products : (n, TILE * TILE), those of these pairs
+    moves : start and stop of the rows to add, start and stop of those to take away; -1: the products start from 0
+    means, sums : of the window; inverse : 1 / norm of what the window holds less its mean, NaN: leave the column out
+    columns, values, counts : candidates, (n_tiles * TILE, room) and (n_tiles * TILE,); counts may exceed the room
+    """
+    found, hits = np.empty(TILE), np.empty(TILE + 1, np.int64)
+    for p in range(len(pairs)):
+        left, right = pairs[p]
+        tile = products[p]
+        if moves[2] < 0:
+            tile[:] = 0.0
+        else:
+            _accumulate(tile, x[left], x[right], moves[2], moves[3], -1.0)
+        _accumulate(tile, x[left], x[right], moves[0], moves[1], 1.0)
+        span = slice(right * TILE, (right + 1) * TILE)
+        sums_right, inverse_right, floors_right = sums[span], inverse[span], floors[span]
+        for i in range(TILE):
+            row = left * TILE + i
+            mean, scale, floor = means[row], inverse[row], floors[row]
+            if np.isnan(scale):
+                continue
+            line = tile[i * TILE : (i + 1) * TILE]
+            for j in range(TILE):
+                found[j] = (line[j] - mean * sums_right[j]) * (scale * inverse_right[j])
+            n = 0
+            for j in range(TILE):
+                size = abs(found[j])
+                hits[n] = j
+                n += (size >= floor) | (size >= floors_right[j])
+            for h in range(n):
+                j = hits[h]
+                column = right * TILE + j
+                if column > row:
+                    if abs(found[j]) >= floor:
+                        _push(columns, values, counts, row, column, found[j])
+                    if abs(found[j]) >= floors_right[j]:
+                        _push(columns, values, counts, column, row, found[j])
+
+
+@kernel
+def _exact(x: Floats, y: Floats, least: int) -> np.int64:
+    """Correlation of two columns in units, over the rows in which both have a value; NONE where there is none."""
+    n, x_first, y_first, x_total, y_total = 0, 0.0, 0.0, 0.0, 0.0
+    for t in range(len(x)):
+        if not np.isnan(x[t]) and not np.isnan(y[t]):
+            x_first, y_first = (x[t], y[t]) if n == 0 else (x_first, y_first)
+            x_total += x[t] - x_first
+            y_total += y[t] - y_first
+            n += 1
+    if n < least:
+        return np.int64(NONE)
+    x_mean, y_mean = x_total / n, y_total / n
+    xx, yy, xy = 0.0, 0.0, 0.0
+    for t in range(len(x)):
+        if not np.isnan(x[t]) and not np.isnan(y[t]):
+            x_own, y_own = (x[t] - x_first) - x_mean, (y[t] - y_first) - y_mean
+            xx += x_own * x_own
+            yy += y_own * y_own
+            xy += x_own * y_own
+    norms = np.sqrt(xx) * np.sqrt(yy)
+    if not norms > 0.0 or not np.isfinite(norms) or not np.isfinite(xy):
+        return np.int64(NONE)
+    return np.int64(np.rint(max(-1.0, min(1.0, xy / norms)) * UNITS))
+
+
+@kernel
+def constant(raw: Floats, places: Ints, start: int, stop: int) -> Bools:
+    """Whether each of some columns has only one value in rows start to stop, or none."""
+    out = np.empty(len(places), np.bool_)
+    for at in range(len(places)):
+        low, high = np.inf, -np.inf
+        for value in raw[places[at], start:stop]:
+            if not np.isnan(value):
+                low, high = min(low, value), max(high, value)
+        out[at] = low >= high or low == np.inf
+    return out
+
+
+@kernel
+def left_out(x: Floats, known: Bools, raw: Floats, odd: Ints, start: int, stop: int, out: Floats) -> None:
+    """What each column has in the rows that an odd one lacks.
+
+    odd : (g,) columns
+    out : (g, 3, n_tiles * TILE), comes filled with 0: number of values, their sum, that of their squares
+    """
+    for g in range(len(odd)):
+        numbers, sums, squares = out[g]
+        for t in range(start, stop):
+            if np.isnan(raw[odd[g], t]):
+                for tile in range(len(x)):
+                    values, there = x[tile][t * TILE : (t + 1) * TILE], known[tile][t * TILE : (t + 1) * TILE]
+                    span = slice(tile * TILE, (tile + 1) * TILE)
+                    number, total, total_too = numbers[span], sums[span], squares[span]
+                    for j in range(TILE):
+                        number[j] += there[j]
+                        total[j] += values[j]
+                        total_too[j] += values[j] * values[j]
+
+
+@kernel
+def _product(products: Floats, i: int, j: int, n_tiles: int) -> float:
+    low, high = min(i, j), max(i, j)
+    tile = products[_place(low // TILE, high // TILE, n_tiles)]
+    return float(tile[(low % TILE) * TILE + high % TILE])
+
+
+@kernel
+def odd_rows(
+    odd: Ints,
+    odd_of: Ints,
+    nodes: Ints,
+    products: Floats,
+    totals: Floats,
+    own_lacks: Floats,
+    lacks: Floats,
+    noise: Floats,
+    raw: Floats,
+    start: int,
+    stop: int,
+    least: int,
+    out: Ints,
+) -> None:
+    """Correlations, in units, of every node with the columns that lack values or are hard to tell.
+
+    odd : (g,); odd_of : (n_tiles * TILE,) which odd one a column is, -1 none
+    totals : (3, n_tiles * TILE) numbers, sums and sums of squares; noise : error of the squares
+    lacks : `left_out` of all odd ones, own_lacks of these
+    raw : (n_tiles * TILE, n_rows), start and stop of the window; out : (g, n_tiles * TILE), comes filled with NONE
+    """
+    n_tiles = len(odd_of) // TILE
+    for g in range(len(odd)):
+        i = odd[g]
+        for j in nodes:
+            h = odd_of[j]
+            n = totals[0, j] - own_lacks[g, 0, j]
+            if i == j or n < least:
+                continue
+            x, y = totals[1, i], totals[1, j] - own_lacks[g, 1, j]
+            xx, yy = totals[2, i], totals[2, j] - own_lacks[g, 2, j]
+            if h >= 0:
+                x -= lacks[h, 1, i]
+                xx -= lacks[h, 2, i]
+            xx -= x * x / n
+            yy -= y * y / n
+            if xx > 0.0 and yy > 0.0:
+                error = noise[i] / xx + noise[j] / yy
+                if error < UNSURE * UNIT:
+                    value = (_product(products, i, j, n_tiles) - x * y / n) / (np.sqrt(xx) * np.sqrt(yy))
+                    out[g, j] = _units(value, error, raw[i, start:stop], raw[j, start:stop], least)
+                    continue
+            out[g, j] = _exact(raw[i, start:stop], raw[j, start:stop], least)
+
+
+@kernel
+def _units(value: float, error: float, x: Floats, y: Floats, least: int) -> np.int64:
+    """A correlation that is known but for an error, in units."""
+    scaled = value * UNITS
+    nearest = np.rint(scaled)
+    if abs(scaled - nearest) + error * UNITS < 0.5:
+        return np.int64(max(-1.0 * UNITS, min(1.0 * UNITS, nearest)))
+    return _exact(x, y, least)
+
+
+@kernel
+def _key(units: np.int64, column: int) -> np.uint64:
+    short = np.uint64(UNITS - abs(units))
+    return (short << np.uint64(32)) | (np.uint64(column) << np.uint64(1)) | np.uint64(units < 0)
+
+
+@kernel
+def choose(
+    nodes: Ints,
+    k: int,
+    floors: Floats,
+    columns: Small,
+    values: Floats,
+    counts: Small,
+    odd: Ints,
+    odd_of: Ints,
+    odd_units: Ints,
+    errors: Floats,
+    raw: Floats,
+    start: int,
+    stop: int,
+    least: int,
+    keys: Keys,
+    short: Bools,
+) -> int:
+    """Keys of each node's candidates, in any order, the rest of the line NOBODY; how many the longest line has.
+
+    columns, values, counts : what each thread's `sweep` kept, (n_threads, n_tiles * TILE, room)
+    keys : (n_nodes, width), written; short : (n_nodes,), written: the k nearest are not surely among the candidates
+    """
+    longest = 0
+    for at in range(len(nodes)):
+        i = nodes[at]
+        line = keys[at]
+        n, good, whole = 0, 0, odd_of[i] < 0
+        enough = np.int64(np.ceil(min(floors[i], 2.0) * UNITS)) + 2
+        for thread in range(len(columns)):
+            whole &= counts[thread, i] <= columns.shape[2]
+            for c in range(min(counts[thread, i], columns.shape[2])):
+                j = int(columns[thread, i, c])
+                units = _units(
+                    values[thread, i, c], errors[i] + errors[j], raw[i, start:stop], raw[j, start:stop], least
+                )
+                if n < len(line):
+                    line[n] = _key(units, j)
+                n += 1
+                good += int(abs(units) >= enough)
+        for g in range(len(odd)):
+            units = odd_units[g, i]
+            if units != NONE and abs(units) >= enough:
+                if n < len(line):
+                    line[n] = _key(units, odd[g])
+                n += 1
+                good += 1
+        whole &= n <= len(line)
+        short[at] = not whole or good < k
+        line[min(n, len(line)) :] = NOBODY
+        longest = max(longest, min(n, len(line)))
+    return longest
+
+
+@kernel
+def look_again(
+    nodes: Ints,
+    short: Bools,
+    k: int,
+    products: Floats,
+    means: Floats,
+    sums: Floats,
+    inverse: Floats,
+    odd: Ints,
+    odd_of: Ints,
+    odd_units: Ints,
+    errors: Floats,
+    raw: Floats,
+    start: int,
+    stop: int,
+    least: int,
+    keys: Keys,
+) -> int:
+    """As `choose`, of the nodes that came out short, among all columns; the width that the longest line needs."""
+    n_tiles = len(inverse) // TILE
+    found, sizes = np.empty(len(inverse)), np.empty(len(inverse))
+    longest = 0
+    for at in np.flatnonzero(short):
+        i = nodes[at]
+        for j in range(len(inverse)):
+            found[j] = np.nan
+            if odd_of[i] >= 0:
+                if odd_units[odd_of[i], j] != NONE:
+                    found[j] = odd_units[odd_of[i], j] * UNIT
+            elif j != i and not np.isnan(inverse[i] * inverse[j]):
+                found[j] = (_product(products, i, j, n_tiles) - means[i] * sums[j]) * (inverse[i] * inverse[j])
+        if odd_of[i] < 0:
+            for g in range(len(odd)):
+                if odd_units[g, i] != NONE:
+                    found[odd[g]] = odd_units[g, i] * UNIT
+        for j in range(len(found)):
+            sizes[j] = -1.0 if np.isnan(found[j]) else abs(found[j])
+        floor = np.partition(sizes, len(sizes) - k)[len(sizes) - k] - 2 * UNIT if k < len(sizes) else -1.0
+        floor = max(floor, -0.5)
+        n = 0
+        for j in range(len(found)):
+            if sizes[j] >= floor:
+                if n < keys.shape[1]:
+                    told = odd_of[i] >= 0 or odd_of[j] >= 0
+                    error = 0.0 if told else errors[i] + errors[j]
+                    keys[at, n] = _key(_units(found[j], error, raw[i, start:stop], raw[j, start:stop], least), j)
+                n += 1
+        keys[at, min(n, keys.shape[1]) :] = NOBODY
+        longest = max(longest, n)
+    return longest
+
+
+@kernel
+def read_off(
+    keys: Keys,
+    width: int,
+    nodes: Ints,
+    names: Ints,
+    k: int,
+    share: float,
+    src: Ints,
+    dst: Ints,
+    corr: Floats,
+    floors: Floats,
+) -> None:
+    """The k first of each line of keys, which are sorted up to `width`.
+
+    floors : of the nodes written: that share of the k-th, inf without one
+    src, dst, corr : (n_nodes, k), written; src -1 where there is none
+    """
+    for at in range(len(nodes)):
+        for c in range(k):
+            key = keys[at, c] if c < width else NOBODY
+            if key == NOBODY:
+                src[at, c] = -1
+                continue
+            units = UNITS - np.int64(key >> np.uint64(32))
+            src[at, c] = names[nodes[at]]
+            dst[at, c] = names[np.int64((key & np.uint64(0xFFFFFFFF)) >> np.uint64(1))]
+            corr[at, c] = (-units if key & np.uint64(1) else units) / UNITS
+        floors[nodes[at]] = share * abs(corr[at, k - 1]) if src[at, k - 1] >= 0 else np.inf

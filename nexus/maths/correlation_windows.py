@@ -1,0 +1,192 @@
+"""A window that moves over many columns: the products of all pairs, and from these each one's nearest others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from nexus.maths import correlation_kernels as kernels
+from nexus.maths.correlation_kernels import NONE, TILE
+from nexus.maths.types import Floats, Ints
+
+ROUNDING = 4 * 2.0**-53
+"""Error of a sum of n products, as a share of n times the sum of their sizes: four times what one sum can have."""
+HARD = 0.1 * kernels.UNIT
+"""Error from which on a column's correlations are told one by one."""
+CANDIDATES = 0.95
+"""Share of the k-th correlation of the last window that a candidate must reach."""
+ROOM = 4
+"""Candidates of a column for which there is room, in k."""
+
+
+class Nearest(NamedTuple):
+    """(n_nodes, k) each, by size; src is -1 where there is nobody left."""
+
+    src: Ints
+    dst: Ints
+    corr: Floats
+
+
+@dataclass(frozen=True)
+class Threads:
+    """Hands a kernel's work out in parts."""
+
+    n: int
+    pool: ThreadPoolExecutor
+
+    def share(self, work: Callable[[int, slice], object], length: int) -> list[object]:
+        """`work(part, slice)` on slices of `length`, one per thread."""
+        edges = [length * part // self.n for part in range(self.n + 1)]
+        slices = [slice(start, stop) for start, stop in pairwise(edges)]
+        return list(self.pool.map(work, range(self.n), slices))
+
+
+@dataclass(frozen=True)
+class _Level:
+    """What the columns are in one window, (n_tiles * TILE,) each; the odd ones, (g,), lack values or are hard to tell.
+
+    errors : of the correlation of two columns, as the sum of theirs; inverse : 1 / norm, NaN for all but the plain ones
+    odd_of : which odd one a column is, -1 none; odd_units : (g, n_tiles * TILE)
+    """
+
+    start: int
+    stop: int
+    means: Floats
+    sums: Floats
+    inverse: Floats
+    errors: Floats
+    odd: Ints
+    odd_of: Ints
+    totals: Floats
+    noise: Floats
+
+
+class Windows:
+    """Some columns of some rows, through which a window moves forwards.
+
+    returns : (n_rows, n_columns), NaN where there is none; names : (m,) the columns that are wanted at all
+    head : rows of the first window, by whose mean a column is centred: later ones must not matter
+    """
+
+    def __init__(self, returns: Floats, names: Ints, head: int, k: int, least: int, threads: Threads) -> None:
+        self._names, self._k, self._least, self._threads = names, k, least, threads
+        tiles, n_rows = -(-len(names) // TILE), len(returns)
+        self._x = np.zeros((tiles, n_rows * TILE))
+        self._known = np.zeros((tiles, n_rows * TILE), np.bool_)
+        self._raw = np.full((tiles * TILE, n_rows), np.nan)
+        self._pairs = np.stack(np.triu_indices(tiles), axis=1).astype(np.int64)
+        self._products = np.empty((len(self._pairs), TILE * TILE))
+        self._at: tuple[int, int] | None = None  # the window that the products are of
+        self._seen = np.zeros(tiles * TILE)  # sum of the squares that went into the products
+        self._steps = 0
+        self._columns = np.empty((threads.n, tiles * TILE, ROOM * k), np.int32)
+        self._values = np.empty(self._columns.shape)
+        self._counts = np.empty(self._columns.shape[:2], np.int32)
+        threads.share(lambda _, part: self._lay_out(returns, head, part), tiles)
+
+    def _lay_out(self, returns: Floats, head: int, tiles: slice) -> None:
+        span = slice(tiles.start * TILE, tiles.stop * TILE)
+        kernels.lay_out(returns, self._names[span], head, self._x[tiles], self._known[tiles], self._raw[span])
+
+    def nearest(self, start: int, stop: int, nodes: Ints, floors: Floats) -> Nearest:
+        """Of the window of rows start to stop, which lies after the last one.
+
+        nodes : (n,) places among the names
+        floors : (m,) that candidates' absolute correlation must reach, inf: look at all; those for the next are written
+        """
+        moves = self._moves(start, stop)
+        level = self._level(start, stop, nodes)
+        padded = np.full(len(self._seen), np.inf)
+        padded[: len(floors)] = floors
+        self._counts[:] = 0
+        self._threads.share(lambda thread, part: self._sweep(moves, level, padded, thread, part), len(self._pairs))
+        odd_units = self._odd_units(level, nodes)
+        shape = (len(nodes), self._k)
+        out = Nearest(np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape))
+        self._threads.share(lambda _, part: self._choose(level, odd_units, nodes[part], padded, out, part), len(nodes))
+        floors[nodes] = padded[nodes]
+        return out
+
+    def _moves(self, start: int, stop: int) -> Ints:
+        """Rows to add and to take away, as `kernels.sweep` wants them; all anew where that is not more."""
+        x, known = self._x, self._known
+        if self._at is None or start - self._at[0] + stop - self._at[1] >= stop - start:
+            moves = [start, stop, -1, -1]
+            self._seen, self._steps = kernels.add_up(x, known, start, stop)[2], stop - start
+        else:
+            moves = [self._at[1], stop, self._at[0], start]
+            self._seen += kernels.add_up(x, known, *moves[:2])[2] + kernels.add_up(x, known, *moves[2:])[2]
+            self._steps += start - self._at[0] + stop - self._at[1]
+        self._at = start, stop
+        return np.array(moves)
+
+    def _level(self, start: int, stop: int, nodes: Ints) -> _Level:
+        totals = kernels.add_up(self._x, self._known, start, stop)
+        counts, sums, squares = totals
+        n = stop - start
+        with np.errstate(all="ignore"):  # padding and odd ones
+            spread = squares - sums * sums / n
+            noise = ROUNDING * (self._steps + n) * self._seen
+            errors = noise / spread
+            plain = np.zeros(len(sums), np.bool_)
+            plain[nodes] = ((counts == n) & (spread > 0) & (errors <= HARD))[nodes]
+            inverse = np.where(plain, 1 / np.sqrt(spread), np.nan)
+        odd = nodes[~plain[nodes]]
+        odd = odd[~kernels.constant(self._raw, odd, start, stop)]
+        odd_of = np.full(len(sums), -1)
+        odd_of[odd] = np.arange(len(odd))
+        return _Level(start, stop, sums / n, sums, inverse, errors, odd, odd_of, totals, noise)
+
+    def _sweep(self, moves: Ints, level: _Level, floors: Floats, thread: int, part: slice) -> None:
+        kernels.sweep(
+            self._pairs[part], self._x, self._products[part], moves, level.means, level.sums, level.inverse, floors,
+            self._columns[thread], self._values[thread], self._counts[thread],
+        )  # fmt: skip
+
+    def _odd_units(self, level: _Level, nodes: Ints) -> Ints:
+        units = np.full((len(level.odd), len(level.odd_of)), NONE)
+        if len(level.odd):
+            lacks = np.zeros((len(level.odd), 3, len(level.odd_of)))
+
+            def tell(_: int, part: slice) -> None:
+                kernels.odd_rows(
+                    level.odd[part], level.odd_of, nodes, self._products, level.totals, lacks[part], lacks,
+                    level.noise, self._raw, level.start, level.stop, self._least, units[part],
+                )  # fmt: skip
+
+            self._threads.share(
+                lambda _, part: kernels.left_out(
+                    self._x, self._known, self._raw, level.odd[part], level.start, level.stop, lacks[part]
+                ),
+                len(level.odd),
+            )
+            self._threads.share(tell, len(level.odd))
+        return units
+
+    def _choose(self, level: _Level, odd_units: Ints, nodes: Ints, floors: Floats, out: Nearest, part: slice) -> None:
+        keys = np.empty((len(nodes), 2 * ROOM * self._k), np.uint64)
+        short = np.empty(len(nodes), np.bool_)
+        window = (self._raw, level.start, level.stop, self._least)
+        longest = kernels.choose(
+            nodes, self._k, floors, self._columns, self._values, self._counts, level.odd, level.odd_of, odd_units,
+            level.errors, *window, keys, short,
+        )  # fmt: skip
+        while short.any():
+            needed = kernels.look_again(
+                nodes, short, self._k, self._products, level.means, level.sums, level.inverse, level.odd, level.odd_of,
+                odd_units, level.errors, *window, keys,
+            )  # fmt: skip
+            longest = max(longest, min(needed, keys.shape[1]))
+            if needed <= keys.shape[1]:
+                break
+            wider = np.full((len(nodes), needed), kernels.NOBODY)
+            wider[:, : keys.shape[1]] = keys
+            keys = wider
+        keys[:, :longest].sort(axis=1)
+        src, dst, corr = out.src[part], out.dst[part], out.corr[part]
+        kernels.read_off(keys, longest, nodes, self._names, self._k, CANDIDATES, src, dst, corr, floors)
