@@ -12,12 +12,17 @@ import pytest
 import torch
 from graph.node_market import QUICK, NodeMarket, build_market, own_settings
 
+from nexus.contract.reading import chunks_of
+from nexus.contract.runner import predict, restore, train
+from nexus.contract.splits import Plan
 from nexus.contract.torch import TorchState
 from nexus.db.engine import Database
 from nexus.db.panel import Panel
+from nexus.errors import InputError
 from nexus.graph.gnn.node_inputs import FEATURES
 from nexus.graph.gnn.node_task import Example, NodeExamples
 from nexus.graph.gnn.role_aware import ROLE_AWARE, RoleNetwork
+from nexus.graph.gnn.role_aware_embedding import ROLE_AWARE_EMBEDDING
 
 PARAMS = {**QUICK, "dropout": 0.0}
 
@@ -217,3 +222,33 @@ def test_an_edge_type_that_training_never_saw_is_left_out(market: NodeMarket, pa
     with torch.no_grad():
         said = ROLE_AWARE.respond(state.network, nodes.without(list(nodes.ends)), state.device)
     assert torch.isfinite(said).all()
+
+
+def test_through_the_runner_scores_and_frozen_embeddings_of_one_training(market: NodeMarket) -> None:
+    """What is written is stamped as of the chunk, and a reader after it finds both."""
+    plan = Plan(first_train_months=24, validation_months=6, test_months=3)
+    chunk = chunks_of(market.database, ROLE_AWARE, plan)[0]
+    with pytest.raises(InputError, match="run train-best first"):
+        predict(market.database, ROLE_AWARE_EMBEDDING, chunk, params=PARAMS)
+    trained_once = train(market.database, ROLE_AWARE, chunk, params=PARAMS)
+    assert trained_once.epochs == 2 and {"rank_ic", "last_month_rank_ic", "up_f1"} <= set(trained_once.metrics)
+    said = predict(market.database, ROLE_AWARE, chunk, params=PARAMS)
+    frozen = predict(market.database, ROLE_AWARE_EMBEDDING, chunk, params=PARAMS)
+    assert said.days == frozen.days == len(chunk.predicted) and said.rows > 0 and frozen.rows > 0
+    assert predict(market.database, ROLE_AWARE_EMBEDDING, chunk, params=PARAMS).days == 0
+
+    inputs = ["prices.close", "graph_predictions.role_aware-1", "node_embeddings.role_aware-1"]
+    last = chunk.test[-1]
+    panel = Panel.open(market.database, start=chunk.train[0], end=last, inputs=inputs)
+    scores = panel.at(last).predictions("role_aware-1")
+    days, vectors = panel.at(last).embeddings("role_aware-1", n=2)
+    assert np.isfinite(scores).sum() > 20
+    assert days.astype(object).tolist() == list(chunk.test[-2:])
+    assert vectors.shape == (2, len(panel.companies), PARAMS["hidden"])
+    told = np.isfinite(vectors[-1]).all(axis=1)
+    assert told[np.isfinite(scores)].all()
+    # the answers are a linear map of the representations: the same weights made both
+    head = restore(ROLE_AWARE, chunk, params=PARAMS).state.network.head
+    there = np.isfinite(scores)
+    raw = vectors[-1][there] @ head.weight[0].detach().numpy() + head.bias[0].item()
+    np.testing.assert_allclose(scores[there], 0.5 * np.tanh(raw), atol=1e-5)

@@ -50,3 +50,8 @@ class GATBaseline(NodeTask):
 
 
 GAT_BASELINE = GATBaseline()
+
+if __name__ == "__main__":
+    from nexus.contract.cli import main
+
+    main(GAT_BASELINE)

@@ -31,8 +31,9 @@ _ENOUGH = 0.75
 
 @dataclass(frozen=True)
 class Nodes:
-    """A snapshot and its day's prices.
+    """A snapshot and a day's prices.
 
+    snapshot : day and version of the snapshot
     tensors : features of companies (n, CHANNELS): cross-sectional ranks, even within -sqrt(3) and sqrt(3), 0 where
         missing, then 1 where missing; a node of another type misses everything. Weights of edges over their mean size
     has_bar : (n,) companies with a bar on the day
@@ -41,6 +42,7 @@ class Nodes:
     content : hash of the graph
     """
 
+    snapshot: tuple[np.datetime64, str]
     tensors: Tensors
     has_bar: Bools
     columns: Ints
@@ -100,7 +102,8 @@ def nodes_at(view: View, known: dict[str, Nodes]) -> Nodes | None:
     bar = np.isfinite(view.raw("close", 1)[0])[columns] & there
     features = dict(nodes.tensors.features)
     features["company"] = torch.from_numpy(_channels(raw))
-    return replace(nodes, tensors=replace(nodes.tensors, features=features), has_bar=bar)
+    snapshot = graph.day, graph.version
+    return replace(nodes, snapshot=snapshot, tensors=replace(nodes.tensors, features=features), has_bar=bar)
 
 
 def price_features(view: View) -> Floats:
@@ -151,6 +154,7 @@ def _structure(graph: Graph, companies: Ints) -> Nodes:
     ids = graph.nodes["company"]
     found = np.minimum(np.searchsorted(companies, ids), len(companies) - 1)
     return Nodes(
+        snapshot=(graph.day, graph.version),
         tensors=replace(made, features=features, weight=weight),
         has_bar=np.zeros(len(ids), bool),
         columns=np.where(companies[found] == ids, found, -1),

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from nexus.contract.torch import TorchLearned, TorchState, evaluating
 from nexus.db.panel import Observations, Panel
 from nexus.errors import InputError
-from nexus.graph.gnn.data import metadata
-from nexus.graph.gnn.node_inputs import CHANNELS, FEATURES, INPUTS, Nodes, base, nodes_at
+from nexus.graph.gnn.node_inputs import FEATURES, INPUTS, Nodes, base, nodes_at
 from nexus.graph.gnn.node_metrics import date_metrics, mean_of
 from nexus.maths.returns import forward_return, wealth
 from nexus.maths.stats import ranks
@@ -90,6 +89,7 @@ class NodeTask(TorchLearned[NodeExamples]):
     inputs = INPUTS
     output = "graph_predictions"
     horizon = 21
+    warm_up = 400
     defaults: ClassVar[Mapping[str, Any]] = {
         "hidden": 256, "heads": 4, "layers": 2, "dropout": 0.1, "lr": 5e-4, "weight_decay": 1e-5, "epochs": 60,
         "patience": 10, "report_every": 10, "schedule": "cosine", "warmup_epochs": 3, "clip_norm": 1.0,
@@ -274,6 +274,3 @@ def _rank_loss(predicted: Tensor, rank: Tensor, params: Mapping[str, Any]) -> Te
     if kind == "correlation":
         return rank_correlation(predicted, rank)
     raise InputError(f"rank_loss {kind!r} is unknown; one of {', '.join(RANK_LOSSES)}")
-
-
-__all__ = ["CHANNELS", "Example", "NodeExamples", "NodeTask", "metadata", "score_of", "types_of"]

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from datetime import date
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nexus.contract.torch import TorchState, evaluating
+from nexus.db.panel import Observations
 from nexus.graph.gnn.node_inputs import CHANNELS, Nodes
 from nexus.graph.gnn.node_task import NodeTask, score_of, types_of
 from nexus.maths.types import Floats
 from nexus.nn.pearl import Pearl, basis_inputs, random_inputs
 from nexus.nn.relation_gat import RelationEncoder
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class RoleNetwork(nn.Module):
@@ -69,6 +76,7 @@ class RoleNetwork(nn.Module):
 class RoleAware(NodeTask):
     """PEARL, a relation-aware GATv2 per edge type, and learned weights over them.
 
+    output : "graph_predictions", or "node_embeddings": what the same weights represent the companies by, (hidden,)
     pearl : whether there are encodings; pearl_inputs : "random" or "basis"; pearl_samples : how many random ones
     relation_weights : whether relations are weighted by what is learned, or all alike
     """
@@ -79,6 +87,9 @@ class RoleAware(NodeTask):
         **NodeTask.defaults, "pearl": True, "pearl_dim": 32, "pearl_hidden": 16, "pearl_layers": 3,
         "pearl_samples": 128, "pearl_inputs": "random", "relation_weights": True,
     }  # fmt: skip
+
+    def __init__(self, output: str = "graph_predictions") -> None:
+        self.output = output  # type: ignore[misc]  # of the class everywhere else
 
     def network(self, params: Mapping[str, Any]) -> RoleNetwork:
         """Of the types that training described."""
@@ -99,5 +110,29 @@ class RoleAware(NodeTask):
             said = network(nodes, encoded.mean(dim=0).expand_as(encoded), device)[:, 0]
             yield "encoding:pearl", score_of(said.float().cpu().double()).numpy()
 
+    def predict(self, state: TorchState, data: Observations, day: date) -> pd.DataFrame:
+        """Scores, or the representations of the companies of the day's snapshot; none where that day has none."""
+        if self.output == "graph_predictions":
+            return super().predict(state, data, day)
+        import pandas as pd
+
+        nodes = self.nodes(state, data, day)
+        if nodes is None or nodes.snapshot[0] != np.datetime64(day, "D"):
+            return pd.DataFrame(columns=["company_id", "snapshot_date", "graph_version", "embedding", "embedding_dim"])
+        with evaluating(state) as network:
+            assert isinstance(network, RoleNetwork)
+            encoded = network.encode(nodes, state.device)
+            values = network.hidden(nodes, encoded, state.device).float().cpu().numpy()
+        rows = {
+            "company_id": nodes.companies, "snapshot_date": day, "graph_version": nodes.snapshot[1],
+            "embedding": list(values), "embedding_dim": values.shape[1],
+        }  # fmt: skip
+        return pd.DataFrame(rows)
+
 
 ROLE_AWARE = RoleAware()
+
+if __name__ == "__main__":
+    from nexus.contract.cli import main
+
+    main(ROLE_AWARE)

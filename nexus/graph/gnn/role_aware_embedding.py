@@ -1,0 +1,16 @@
+"""The frozen embeddings of a trained role-aware transformer, as rows of `node_embeddings` that others may read.
+
+    python -m nexus.graph.gnn.role_aware_embedding predict-all
+
+It is the same module with another output: name, version and checkpoints are ROLE_AWARE's, so nothing is trained twice,
+and a row says of which chunk's weights it is. Training through it is training ROLE_AWARE.
+"""
+
+from nexus.graph.gnn.role_aware import RoleAware
+
+ROLE_AWARE_EMBEDDING = RoleAware("node_embeddings")
+
+if __name__ == "__main__":
+    from nexus.contract.cli import main
+
+    main(ROLE_AWARE_EMBEDDING)
