@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,16 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from ledger_rows import declaration, declare, look, looks, months
+from made_rows import SUPPLY, edges, embedding, graph
 from sqlalchemy import insert, text
 from trading_rows import FILLED, OPENED, RUN, recorded, spec
 
-from nexus.db import evening, ledger, paper, registry, standing, tradable, views
+from nexus.db import evening, ledger, paper, registry, runs, standing, tradable, views
 from nexus.db.backtests import Traded
 from nexus.db.engine import Database
+from nexus.db.graph_store import write_graphs
 from nexus.db.load import SourceInfo, begin_run, ensure_source, load
+from nexus.db.outputs import upsert
 from nexus.db.questions import Answer, ask, titles
 from nexus.db.rejects import Reject
 from nexus.db.sessions import ensure_sessions
@@ -32,6 +35,7 @@ def filled(database: Database) -> Database:
     _facts(database)
     _ledger(database)
     _trading(database)
+    _graphs(database)
     return database
 
 
@@ -111,6 +115,25 @@ def _trading(database: Database) -> None:
         evening.record(connection, account, FILLED)
 
 
+def _graphs(database: Database) -> None:
+    """Three snapshots, the last one built again; embeddings of two chunks; a run that was killed."""
+    days = [date(2020, 1, 31), date(2020, 2, 14), date(2020, 2, 28)]
+    closes = {day: datetime(day.year, day.month, day.day, 21, tzinfo=UTC) for day in days}
+    with database.write() as connection:
+        first = [graph(day, [1, 2, 3], {SUPPLY: edges([(1, 2), (1, 3)])}) for day in days]
+        write_graphs(connection, first, builder="older", load_id=1, closes=closes)
+        again = [graph(days[2], [1, 2], {SUPPLY: edges([(1, 2)], 0.5)})]
+        write_graphs(connection, again, builder="newer", load_id=1, closes=closes)
+        run = runs.begin_run(connection, runs.Run("HGT", "m", "code", {}, 1, "data", "A"))
+        embedded = [
+            embedding(company, day, closes[day], run, [1.0, company], chunk=chunk, trained_to=trained)
+            for chunk, trained in ((0, days[0]), (1, days[1]))
+            for day in days[chunk:]
+            for company in (1, 2)
+        ]
+        upsert(connection, "node_embeddings", pd.DataFrame(embedded))
+
+
 EXPECTED: dict[str, Callable[[list[dict[str, Any]]], bool]] = {
     "what_passed": lambda rows: [r["signal"] for r in rows] == ["passes", "twin", "barely", "fading"],
     "what_was_rejected": lambda rows: {r["signal"]: r["reason"] for r in rows}
@@ -145,6 +168,20 @@ EXPECTED: dict[str, Callable[[list[dict[str, Any]]], bool]] = {
         (r["name"], r["equity"], r["evenings"], r["open_orders"], r["fills"], r["lost_signals"]) for r in rows
     ]
     == [("evenings", 101.0, 2, 1, 1, None)],
+    "graph_sizes_by_month": lambda rows: [
+        (r["snapshot_date"], r["graph_version"], r["n_nodes"], r["n_edges"], r["edges"]) for r in rows
+    ]
+    == [(date(2020, 1, 31), "g.older@1", 3, 2, "supplies 2"), (date(2020, 2, 28), "g.newer@1", 2, 1, "supplies 1")],
+    "edges_of_companies": lambda rows: [(r["company_id"], r["ticker"], r["goes_out"], r["comes_in"]) for r in rows]
+    == [(1, "NEW", 1, 0), (2, None, 0, 1)],
+    "embeddings_coverage": lambda rows: [
+        (r["chunk"], r["days"], r["days_out_of_sample"], r["companies"], r["dimensions"]) for r in rows
+    ]
+    == [(0, 3, 2, 2, 2), (1, 2, 1, 2, 2)],
+    "runs_of_modules": lambda rows: [
+        (r["runs"], r["at_work_or_killed"], r["tier"]) for r in rows if r["module"] == "HGT"
+    ]
+    == [(1, 1, "A")],
     "freshness": lambda rows: {r["table_name"] for r in rows if r["source"] == "first"} >= {"prices", "symbols"},
 }  # fmt: skip
 
@@ -205,6 +242,22 @@ def test_prices_and_fundamentals_as_of(filled: Database) -> None:
     assert {bar.source for bar in bars} == {"first"}
     assert bars[-1].session == date(2020, 2, 28)
     assert values == [None, 5.0, 6.0]
+
+
+def test_a_row_per_edge(filled: Database) -> None:
+    with filled.read() as connection:
+        rows = connection.execute(text("SELECT * FROM graph_edges WHERE graph_version = 'g.newer@1'")).all()
+        versions = connection.scalars(text("SELECT graph_version FROM graph_snapshots_current ORDER BY 1")).all()
+    last = date(2020, 2, 28)
+    assert [tuple(row) for row in rows] == [(last, "g.newer@1", "company", "supplies", "company", 1, 2, 0.5)]
+    assert versions == ["g.newer@1", "g.older@1", "g.older@1"]
+
+
+def test_current_embeddings_are_out_of_sample_and_of_one_chunk(filled: Database) -> None:
+    statement = text("SELECT snapshot_date, chunk, count(*) FROM node_embeddings_current GROUP BY 1, 2 ORDER BY 1")
+    with filled.read() as connection:
+        rows = [tuple(row) for row in connection.execute(statement)]
+    assert rows == [(date(2020, 2, 14), 0, 2), (date(2020, 2, 28), 1, 2)]
 
 
 def test_the_last_gate_date_of_a_verdict_is_that_of_its_look(filled: Database) -> None:
