@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as f
-from torch_geometric.nn import HGTConv
 
 from nexus.nn.hetero import EdgeType, Tensors, moved
+from nexus.nn.pyg import HGTConv
 
 SPARE = 16
 """Where all pairs are more than this many times the wanted ones, the wanted ones are scored one by one."""
@@ -63,6 +63,20 @@ class DenseBatch:
         grid = src.view(len(self), n_src, -1) @ dst.view(len(self), n_dst, -1).transpose(1, 2)
         return grid.flatten().index_select(0, pairs)
 
+    def only(self, edge_types: Collection[EdgeType]) -> DenseBatch:
+        """The same without other edge types."""
+        if all(kind in edge_types for kinds in self.sources.values() for kind in kinds):
+            return self
+        sources, bias, reached = {}, {}, {}
+        for dst, kinds in self.sources.items():
+            parts = torch.split(self.bias[dst], [max(self.sizes[kind[0]]) for kind in kinds], -1)
+            kept = [part for kind, part in zip(kinds, parts, strict=True) if kind in edge_types]
+            if kept:
+                sources[dst] = tuple(kind for kind in kinds if kind in edge_types)
+                bias[dst] = torch.cat(kept, -1)
+                reached[dst] = (bias[dst].amax(-1) >= 0).to(bias[dst].dtype).view(-1, 1)
+        return DenseBatch(self.features, self.sizes, sources, bias, reached)
+
     def split(self, embedded: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
         """Embeddings by snapshot, node type -> (n, hidden)."""
         most = {kind: max(sizes) for kind, sizes in self.sizes.items()}
@@ -84,7 +98,7 @@ def dense_batch(snapshots: Sequence[Tensors]) -> DenseBatch:
     bias, reached = {}, {}
     for dst, kinds in sources.items():
         count = torch.cat([_multiplicity(snapshots, kind, sizes) for kind in kinds], -1)
-        reached[dst] = (count.sum(-1) > 0).float().view(-1, 1)
+        reached[dst] = (count.amax(-1) > 0).to(count.dtype).view(-1, 1)
         bias[dst] = count.log_().clamp_(min=torch.finfo(count.dtype).min / 2)[:, None]
     features = {kind: torch.cat([_padded(each, kind, max(sizes[kind])) for each in snapshots]) for kind in sizes}
     return DenseBatch(features, sizes, sources, bias, reached)
@@ -114,19 +128,22 @@ def _multiplicity(snapshots: Sequence[Tensors], kind: EdgeType, sizes: Mapping[s
         if kind in each.edge_index
     ]
     count = torch.bincount(torch.cat(cells), minlength=len(snapshots) * n_dst * n_src)
-    return count.view(len(snapshots), n_dst, n_src).float()
+    like = next(iter(snapshots[0].features.values()))
+    return count.view(len(snapshots), n_dst, n_src).to(like.dtype)
 
 
 def attend(layer: HGTConv, x: Mapping[str, Tensor], batch: DenseBatch) -> dict[str, Tensor]:
-    """One HGTConv layer on all snapshots, (rows, hidden); only destination types of its metadata come back."""
-    into = {dst: [kind for kind in kinds if kind in layer.edge_types_map] for dst, kinds in batch.sources.items()}
-    query, key, value = _projected(layer, x, into, len(batch))
+    """One HGTConv layer on all snapshots, (rows, hidden); only destination types of its metadata come back.
+
+    The batch has edge types of the layer only, see `only`.
+    """
+    query, key, value = _projected(layer, x, batch.sources, len(batch))
     found = {}
     for dst in x:
         if dst not in layer.dst_node_types:
             continue
         message = torch.zeros_like(x[dst])
-        if kinds := into.get(dst):
+        if kinds := batch.sources.get(dst):
             asked = [query[dst], *(torch.cat([each[kind] for kind in kinds], 1) for each in (key, value))]
             q, k, v = (each.view(*each.shape[:2], layer.heads, -1).transpose(1, 2) for each in asked)
             seen = f.scaled_dot_product_attention(q, k, v, attn_mask=_as(batch.bias[dst], q.dtype))

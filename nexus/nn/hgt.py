@@ -7,11 +7,11 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.nn import HGTConv
 
 from nexus.nn.blocks import BlockBatch, block_batch
 from nexus.nn.dense import DenseBatch, attend, dense_batch, dense_cells
 from nexus.nn.hetero import EdgeType, Metadata, Tensors
+from nexus.nn.pyg import HGTConv
 
 __all__ = ["BlockBatch", "DenseBatch", "HGTEncoder", "block_batch", "choose", "dense_batch", "runs", "scores"]
 
@@ -66,7 +66,7 @@ class HGTEncoder(nn.Module):
         """
         if isinstance(batch, BlockBatch):
             return self.forward(batch.features, batch.edge_index)
-        x = self._entered(batch.features)
+        batch, x = batch.only(self.edge_types), self._entered(batch.features)
         for layer in self.layers:
             x = {kind: self.dropout(each) for kind, each in x.items()}
             x = {**x, **attend(layer, x, batch)}

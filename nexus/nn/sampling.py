@@ -122,6 +122,10 @@ def pyg_epoch(snapshot: Tensors, node_type: str, fanouts: Sequence[int | None], 
     """
     if pyg_sampler() is None:
         raise InputError("NeighborLoader: neither pyg-lib nor torch-sparse is installed; use nexus.nn.sampling.epoch")
+    return _by_pyg(snapshot, node_type, fanouts, size)
+
+
+def _by_pyg(snapshot: Tensors, node_type: str, fanouts: Sequence[int | None], size: int) -> Iterator[Sample]:
     from torch_geometric.data import HeteroData
     from torch_geometric.loader import NeighborLoader
 

@@ -28,7 +28,9 @@ def months(count: int = MONTHS, seed: int = 0) -> list[Graph]:
     cells = {kind: random.permutation(_possible(kind))[:size] for kind, size in EDGES.items()}
     made = []
     for day in _ends(count):
-        made.append(Graph(day, "simulated", "", nodes, {kind: _edges(nodes, kind, each) for kind, each in cells.items()}))
+        made.append(
+            Graph(day, "simulated", "", nodes, {kind: _edges(nodes, kind, each) for kind, each in cells.items()})
+        )
         cells = {kind: _moved(random, kind, each) for kind, each in cells.items()}
     return made
 

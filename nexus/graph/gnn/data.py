@@ -40,25 +40,7 @@ def tensors(graph: Graph, previous: Sequence[Graph] = (), *, two_way: Collection
     - the share of its edges that the previous snapshot lacks; 0 without an edge or without a previous snapshot.
     """
     placed = {kind: _placed(graph, kind, edges) for kind, edges in graph.edges.items() if len(edges)}
-    previous = previous[-HISTORY:]
-    columns = {node_type: np.zeros((len(ids), len(FEATURES)), np.float32) for node_type, ids in graph.nodes.items()}
-    touching = {node_type: np.zeros((2, len(ids))) for node_type, ids in graph.nodes.items()}
-    for kind, (src, dst, weight) in placed.items():
-        size = _relative(weight)
-        new = _new(kind, graph.edges[kind], previous)
-        ends = ((kind[0], src), (kind[2], dst))
-        _count(columns, kind, src, dst)
-        for node_type, places in ends:
-            n = len(graph.nodes[node_type])
-            columns[node_type][:, 2] += np.bincount(places, size, n).astype(np.float32)
-            touching[node_type] += np.stack([np.bincount(places, new, n), np.bincount(places, minlength=n)])
-    for node_type, ids in graph.nodes.items():
-        table = columns[node_type]
-        table[:, 3] = _age(node_type, ids, previous)
-        table[:, :4] = np.log1p(table[:, :4])
-        fresh, edges_of = touching[node_type]
-        table[:, 4] = np.divide(fresh, edges_of, out=np.zeros(len(ids)), where=edges_of > 0)
-    return _assembled(graph, columns, _directions(placed, two_way))
+    return _assembled(graph, _features(graph, placed, previous[-HISTORY:]), _directions(placed, two_way))
 
 
 def metadata(graphs: Sequence[Graph], *, two_way: Collection[str] = TWO_WAY) -> Metadata:
@@ -96,13 +78,27 @@ def _joined(parts: list[_Arrays]) -> _Arrays:
     return src, dst, weight
 
 
-def _count(columns: dict[str, NDArray[np.float32]], kind: EdgeType, src: Ints, dst: Ints) -> None:
-    source, relation, target = kind
-    columns[target][:, 0] += np.bincount(dst, minlength=len(columns[target]))
-    columns[source][:, 1] += np.bincount(src, minlength=len(columns[source]))
-    if relation in UNDIRECTED:
-        columns[source][:, 0] += np.bincount(src, minlength=len(columns[source]))
-        columns[target][:, 1] += np.bincount(dst, minlength=len(columns[target]))
+def _features(
+    graph: Graph, placed: dict[EdgeType, _Arrays], previous: Sequence[Graph]
+) -> dict[str, NDArray[np.float32]]:
+    """As `tensors` says, node type -> (n, features)."""
+    counts = {node_type: np.zeros((5, len(ids))) for node_type, ids in graph.nodes.items()}
+    for kind, (src, dst, weight) in placed.items():
+        new, size = _new(kind, graph.edges[kind], previous), _relative(weight)
+        for incoming, node_type, places in ((0, kind[0], src), (1, kind[2], dst)):
+            n = len(graph.nodes[node_type])
+            edges_of = np.bincount(places, minlength=n).astype(np.float64)
+            both = kind[1] in UNDIRECTED
+            counts[node_type] += np.stack([
+                edges_of * (incoming or both), edges_of * (both or not incoming),
+                np.bincount(places, size, n), np.bincount(places, new, n), edges_of,
+            ])  # fmt: skip
+    found = {}
+    for node_type, ids in graph.nodes.items():
+        *degrees, fresh, edges_of = counts[node_type]
+        logs = np.log1p([*degrees, _age(node_type, ids, previous)])
+        found[node_type] = np.vstack([logs, fresh / np.maximum(edges_of, 1)]).T.astype(np.float32, order="C")
+    return found
 
 
 def _relative(weight: NDArray[np.float32]) -> NDArray[np.float64]:
