@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -102,3 +103,9 @@ class Learned(Module[State], Generic[State, Examples]):
     def metrics(self, state: State, examples: Examples) -> dict[str, float]:
         """Figures for people, every `report_every` epochs and at the end; nothing is decided by them."""
         return {}
+
+    def leave(self, state: State, home: Path, about: Mapping[str, Any]) -> None:
+        """Handed the best weights when a training is over: may leave a copy of them under `home` for others.
+
+        about : chunk, trained_to, run_id, parameters, loss and metrics, plain JSON values
+        """

@@ -144,6 +144,8 @@ def train(
             "epochs": progress.epoch, "best_epoch": progress.best_epoch, "loss": progress.best_loss,
             "metrics": running.metrics, "weights": weights,
         }  # fmt: skip
+        about = {"run_id": str(running.run_id), "chunk": chunk.number, "trained_to": str(chunk.trained_to)}
+        module.leave(fitted.state, store.home, {**about, "params": chosen, **outcome})
         store.finish({**outcome, "run_id": str(running.run_id)})
     return Trained(
         chunk, chosen, **outcome, folder=store.folder, run_id=running.run_id, resumed_from=fitted.resumed_from

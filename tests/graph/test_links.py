@@ -154,10 +154,10 @@ def test_many_transitions_at_once_draw_free_pairs_of_their_own():
     requests = np.concatenate(sampler.requests([step.positives for step in steps]))
     drawn = sampler.draw(np.random.default_rng(0), requests)
     assert (drawn >= 0).mean() > 0.95
-    n = max(step.shape[0] for step in steps)
     for place, step in enumerate(steps):
         codes = drawn[(requests[:, 0] == place) & (drawn >= 0)]
-        src, dst = codes // n - place * n, codes % n
+        which, src, dst = sampler.places(codes)
+        assert (which == place).all() and np.array_equal(sampler.codes(place, src * step.shape[1] + dst), codes)
         codes = src * step.shape[1] + dst
         *_, free = slow(step.before, step.after, BOARD)
         assert as_pairs(step, codes) <= free

@@ -96,6 +96,11 @@ class Sampler:
         src, dst = ends(own, self._steps[place].shape[1])
         return (place * self._n_sources + src) * self._n_targets + dst
 
+    def places(self, codes: Ints) -> tuple[Ints, Ints, Ints]:
+        """Transition, source and target of codes among all transitions."""
+        row, dst = ends(codes, self._n_targets)
+        return *ends(row, self._n_sources), dst
+
     def available(self, place: int) -> int:
         """How many pairs of a transition may be drawn."""
         step = self._steps[place]

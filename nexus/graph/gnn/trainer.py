@@ -1,0 +1,241 @@
+"""HGT by link prediction (Hu et al. 2020): embeddings of one month from which the edges of the next can be told."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import torch
+
+from nexus.contract.torch import TorchLearned, TorchState, evaluating
+from nexus.db.graph import EdgeType, Graph
+from nexus.graph.gnn.baselines import BASELINES
+from nexus.graph.gnn.batches import LinkBatch, LinkBatches, Size, link_loss
+from nexus.graph.gnn.data import FEATURES, HISTORY, metadata, tensors
+from nexus.graph.gnn.examples import Links, normalised, normaliser
+from nexus.graph.gnn.gate import LEAST_EDGES, Score, mark, pooled
+from nexus.nn.hetero import Tensors
+from nexus.nn.hgt import HGTEncoder
+
+if TYPE_CHECKING:
+    from nexus.db.panel import Observations, Panel
+
+GRAPH, COMPANY = "monthly", "company"
+WEIGHTS = "hgt_link_pred.pt"
+_SIZES = ("per_positive", "sample_above", "sample_pairs", "fanout")
+log = logging.getLogger(__name__)
+
+
+class HGTLinks(TorchLearned[Links]):
+    """Encodes a snapshot with an HGT; the dot product of two embeddings is the logit of an edge in the next one."""
+
+    name = "hgt"
+    version = "hgt-1"
+    inputs = (f"graph_snapshots.{GRAPH}",)
+    output = "node_embeddings"
+    horizon = 23  # sessions of the longest month: the gap between the parts is one snapshot
+    devices = ("cpu", "cuda")
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "hidden": 64, "heads": 4, "layers": 2, "dropout": 0.2, "lr": 5e-3, "weight_decay": 1e-4, "epochs": 300,
+        "patience": 300, "report_every": 20, "clip_norm": 1.0, "per_positive": 1, "sample_above": 2_000_000,
+        "sample_pairs": 16_384, "fanout": 16,
+    }  # fmt: skip
+
+    def space(self, trial: Any) -> dict[str, Any]:
+        """Width, depth, dropout and the optimiser."""
+        return {
+            "hidden": trial.suggest_categorical("hidden", [32, 64, 128]),
+            "heads": trial.suggest_categorical("heads", [2, 4, 8]),
+            "layers": trial.suggest_int("layers", 1, 3),
+            "dropout": trial.suggest_float("dropout", 0.0, 0.5),
+            "lr": trial.suggest_float("lr", 5e-4, 2e-2, log=True),
+            "weight_decay": trial.suggest_float("weight_decay", 1e-6, 1e-2, log=True),
+        }
+
+    def examples(self, data: Panel, days: Sequence[date]) -> Links:
+        """Transitions between the snapshots of `days`, as they were known at the last of them."""
+        if not len(days):
+            return Links(())
+        known = data.at(days[-1]).graphs(GRAPH, len(data.sessions))
+        first = np.datetime64(days[0], "D")
+        return Links(
+            tuple(graph for graph in known if graph.day >= first), tuple(graph for graph in known if graph.day < first)
+        )
+
+    def describe(self, examples: Links) -> dict[str, Any]:
+        """Node types, edge types with their reverses, and the normaliser of the features."""
+        node_types, kinds = metadata(examples.graphs[:-1])
+        return {
+            "node_types": node_types,
+            "edge_types": [list(kind) for kind in kinds],
+            **normaliser(examples.raw, node_types),
+        }
+
+    def network(self, params: Mapping[str, Any]) -> HGTEncoder:
+        """The encoder; the decoder has no weights."""
+        return HGTEncoder(
+            (list(params["node_types"]), [tuple(kind) for kind in params["edge_types"]]), len(FEATURES),
+            params["hidden"], params["heads"], params["layers"], params["dropout"],
+        )  # fmt: skip
+
+    def batches(self, state: TorchState, examples: Links, train: bool) -> Iterator[LinkBatch]:
+        """Snapshots with the edges of the next ones, and as many pairs that are none, drawn anew."""
+        seed = int(torch.randint(2**62, (), generator=state.generator))
+        made = examples.kept(_key(state), lambda: _prepared(state, examples))
+        return made.epoch(np.random.default_rng(seed), shuffle=train)
+
+    def objective(self, state: TorchState, batch: LinkBatch) -> torch.Tensor:
+        """Binary cross-entropy, edge types counting alike."""
+        return link_loss(_encoder(state), batch)
+
+    def metrics(self, state: TorchState, examples: Links) -> dict[str, float]:
+        """AUC and average precision by edge type, of new and of all edges, the model's beside each simple rule's.
+
+        Named TYPE/new/auc, TYPE/new/auc/RULE and so on; TYPE/new/edges is how many new edges there are. Where nothing
+        was asked there is no figure.
+        """
+        found: dict[str, list[tuple[Score, Mapping[str, Score]]]] = {}
+        for kind in examples.transitions:
+            found[f"{_name(kind)}/new"] = []
+        for score, rules, name in self.marks(state, examples):
+            found.setdefault(name, []).append((score, rules))
+        figures: dict[str, float] = {}
+        for name, rows in sorted(found.items()):
+            figures[f"{name}/edges"] = sum(score.positives for score, _ in rows)
+            for rule in ("", *BASELINES):
+                auc, ap = pooled([rules[rule] if rule else score for score, rules in rows])
+                figures |= {f"{name}/auc/{rule}".rstrip("/"): auc, f"{name}/ap/{rule}".rstrip("/"): ap}
+            log.info("%s", _told(name, figures))
+        return {name: value for name, value in figures.items() if np.isfinite(value)}
+
+    def marks(self, state: TorchState, examples: Links) -> Iterator[tuple[Score, Mapping[str, Score], str]]:
+        """The model's score of each question of the examples, the rules' scores, and TYPE/new or TYPE/all."""
+        embedded = self.embeddings(state, examples.raw)
+        for asked in examples.asked:
+            source, _, target = asked.edge_type
+            at = embedded[asked.place]
+            if source in at and target in at:
+                logits = (at[source][asked.question.src] * at[target][asked.question.dst]).sum(axis=1)
+                yield mark(asked.day, asked.question, logits), asked.rules, f"{_name(asked.edge_type)}/{asked.kind}"
+
+    def embeddings(self, state: TorchState, snapshots: Sequence[Tensors]) -> list[dict[str, np.ndarray]]:
+        """Of each snapshot, features as `nexus.graph.gnn.data` gives them: node type -> (n, hidden)."""
+        ready = [normalised(snapshot, state.params).to(state.device) for snapshot in snapshots]
+        with evaluating(state):
+            embedded = _encoder(state).embed(ready)
+        return [{kind: each.float().cpu().numpy() for kind, each in snapshot.items()} for snapshot in embedded]
+
+    def predict(self, state: TorchState, data: Observations, day: date) -> pd.DataFrame:
+        """The embedding of each company of the day's snapshot; no rows where that day has none."""
+        known = data.at(day).graphs(GRAPH, HISTORY + 1)
+        if not known or known[-1].day != np.datetime64(day, "D"):
+            return pd.DataFrame(columns=["company_id", "snapshot_date", "graph_version", "embedding", "embedding_dim"])
+        graph = known[-1]
+        made = tensors(graph, known[:-1])
+        values = self.embeddings(state, [made])[0][COMPANY]
+        return pd.DataFrame(
+            {
+                "company_id": made.ids[COMPANY], "snapshot_date": graph.day.astype(object),
+                "graph_version": graph.version, "embedding": list(values), "embedding_dim": values.shape[1],
+            }
+        )  # fmt: skip
+
+    def explain(self, state: TorchState, data: Observations, day: date) -> pd.DataFrame:
+        """How far each company's embedding moves when the snapshot is told without one edge type.
+
+        A row per company and edge type; the distance as a share of the embedding's own length.
+        """
+        known = data.at(day).graphs(GRAPH, HISTORY + 1)
+        if not known or known[-1].day != np.datetime64(day, "D"):
+            return pd.DataFrame(columns=["company_id", "feature", "attribution"])
+        graph, previous = known[-1], known[:-1]
+        told = [tensors(graph, previous)]
+        told += [tensors(without(graph, kind), [without(g, kind) for g in previous]) for kind in sorted(graph.edges)]
+        whole, *less = (embedded[COMPANY] for embedded in self.embeddings(state, told))
+        length = np.linalg.norm(whole, axis=1)
+        moved = [np.linalg.norm(whole - each, axis=1) / np.where(length > 0, length, 1.0) for each in less]
+        return pd.concat(
+            [
+                pd.DataFrame({"company_id": graph.nodes[COMPANY], "feature": _name(kind), "attribution": each})
+                for kind, each in zip(sorted(graph.edges), moved, strict=True)
+            ],
+            ignore_index=True,
+        )
+
+    def leave(self, state: TorchState, home: Path, about: Mapping[str, Any]) -> None:
+        """Leave the best weights of the latest chunk at `models/hgt_link_pred.pt`, with the row of their run."""
+        leave(home / "models" / WEIGHTS, state, about)
+
+
+def without(graph: Graph, edge_type: EdgeType) -> Graph:
+    """The same snapshot as if the edges of one type were not known."""
+    edges = {kind: each for kind, each in graph.edges.items() if kind != edge_type}
+    return Graph(graph.day, graph.graph, graph.version, graph.nodes, edges, graph.tier)
+
+
+def leave(path: Path, state: TorchState, about: Mapping[str, Any]) -> None:
+    """Write the encoder's state dict, unless weights trained to a later day are there; in one step.
+
+    `torch.load(path, weights_only=True)` gives `network`, and as JSON `about`, the run's row, and `params`.
+    """
+    if path.exists():
+        there = json.loads(torch.load(path, map_location="cpu", weights_only=True)["about"])
+        if there["trained_to"] > about["trained_to"]:
+            return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(f".{os.getpid()}")
+    network = {name: each.cpu() for name, each in state.network.state_dict().items()}
+    torch.save({"network": network, "about": json.dumps(dict(about)), "params": json.dumps(state.params)}, new)
+    new.replace(path)
+
+
+def _told(name: str, figures: Mapping[str, float]) -> str:
+    """One line of AUC and average precision, the model's and the rules'."""
+    edges = int(figures[f"{name}/edges"])
+    if name.endswith("/new") and edges < LEAST_EDGES:
+        return f"{name}: {edges} new edges; the graph is static and the AUC says nothing"
+    rules = ", ".join(
+        f"{rule} {figures[f'{name}/auc/{rule}']:.3f} {figures[f'{name}/ap/{rule}']:.3f}" for rule in BASELINES
+    )
+    return f"{name}: {edges} edges, AUC {figures[f'{name}/auc']:.3f} AP {figures[f'{name}/ap']:.3f}; {rules}"
+
+
+def _key(state: TorchState) -> tuple[str, ...]:
+    """What prepared examples depend on."""
+    names = ("node_types", "edge_types", "mean", "scale", "layers", *_SIZES)
+    return str(state.device), *(str(state.params[name]) for name in names)
+
+
+def _prepared(state: TorchState, examples: Links) -> LinkBatches:
+    params, known = state.params, set(state.params["node_types"])
+    return LinkBatches(
+        [normalised(snapshot, params) for snapshot in examples.raw],
+        {kind: steps for kind, steps in examples.transitions.items() if {kind[0], kind[2]} <= known},
+        Size(*(params[name] for name in _SIZES)),
+        params["layers"],
+        state.device,
+    )
+
+
+def _encoder(state: TorchState) -> HGTEncoder:
+    assert isinstance(state.network, HGTEncoder)
+    return state.network
+
+
+def _name(edge_type: EdgeType) -> str:
+    return "-".join(edge_type)
+
+
+HGT = HGTLinks()
+
+if __name__ == "__main__":
+    from nexus.contract.cli import main
+
+    main(HGT)
