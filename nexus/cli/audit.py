@@ -61,11 +61,11 @@ def ledger(known: str | None, as_json: bool) -> None:
 @as_json_option
 def canary(names: tuple[str, ...], path: Path | None, days: tuple[datetime, ...], as_json: bool) -> None:
     """Poison all that became known after a day, in a clone: scores of that day must not move by a bit."""
-    from nexus.cli.signals import chosen_factors
+    from nexus.cli.signals import judged_factors
     from nexus.signals.canary import canaries
     from nexus.signals.factor import Factor
 
-    factors = [factor for factor in chosen_factors(names, path, None) if isinstance(factor, Factor)]
+    factors = [factor for factor in judged_factors(names, path, None) if isinstance(factor, Factor)]
     found = canaries(database(), factors, [day.date() for day in days] or None)
     if as_json:
         emit([{"factor": one.factor.name, "passed": one.passed, "sentence": str(one)} for one in found])

@@ -91,10 +91,11 @@ def _register(own: Database, factors: Sequence[Scorable]) -> None:
     from nexus.cli.signals import print_registry
     from nexus.db.evidence import evidence, ledger
     from nexus.report.words import summary
+    from nexus.signals.available import available
     from nexus.signals.registry import listed, register, unregistered, verdicts
 
     start = perf_counter()
-    missing = unregistered(own, factors)
+    missing = unregistered(own, available(own, factors))
     with bar("evaluate") as walk:
         register(own, missing, progress=walk)
     verdicts(own)

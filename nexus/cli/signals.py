@@ -114,7 +114,7 @@ def evaluate(
 
     with bar("evaluate") as walk:
         judged = run(
-            database(), chosen_factors(names, path, scores), horizons,
+            database(), judged_factors(names, path, scores), horizons,
             universe=universe, rebalance=rebalance, neutralise=neutralise,
             start=start.date() if start else None, end=end.date() if end else None, progress=walk,
         )  # fmt: skip
@@ -141,7 +141,7 @@ def register(
 
     with bar("evaluate") as walk:
         done = run(
-            database(), chosen_factors(names, path, scores), horizons,
+            database(), judged_factors(names, path, scores), horizons,
             universe=universe, rebalance=rebalance, neutralise=neutralise, progress=walk,
         )  # fmt: skip
     print_registry([one.signal for one in done], as_json)
@@ -216,6 +216,14 @@ def chosen_factors(names: Sequence[str], path: Path | None, scores: Path | None)
     if unknown:
         raise InputError(f"factor {', '.join(unknown)}: unknown; there are {', '.join(there)}")
     return [there[name] for name in names] if names else list(there.values())
+
+
+def judged_factors(names: Sequence[str], path: Path | None, scores: Path | None) -> list[Scorable]:
+    """Those named, or all but the ones whose graphs and modules' outputs the database lacks."""
+    from nexus.signals.available import available
+
+    chosen = chosen_factors(names, path, scores)
+    return chosen if names else available(database(), chosen)
 
 
 def print_judgements(judged: Sequence[Judgement], as_json: bool) -> None:

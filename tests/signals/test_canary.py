@@ -26,7 +26,7 @@ def clones(database: Database) -> int:
 
 def test_honest_factors_pass_and_cheats_are_caught(database: Database, market: Market) -> None:
     days = [market.day(700), market.day(520)]
-    honest = factors()
+    honest = {name: factor for name, factor in factors().items() if factor.type != "graph"}
     cheats = {name: factor for name, factor in CHEATS.items() if name != "stumbling"}
     results = {result.factor.name: result for result in canaries(database, [*honest.values(), *cheats.values()], days)}
     assert clones(database) == 0

@@ -16,7 +16,6 @@ from nexus.db.engine import Database
 from nexus.db.panel import Panel
 from nexus.maths.types import Floats
 from nexus.signals.factor import Factor
-from nexus.signals.factors import TABLE
 from nexus.signals.scores import compute_scores, inputs_of
 from nexus.signals.user import factors
 
@@ -222,7 +221,7 @@ def scored(factor: Factor, panel: Panel, days: list[date]) -> Floats:
     return compute_scores(factor, panel, days, np.ones((len(days), len(panel.companies)), bool)).values
 
 
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("name", DEFINITIONS)
 def test_definition(name: str, panel: Panel, known: dict[date, list[Company]]) -> None:
     expected = np.array([[DEFINITIONS[name](company) for company in companies] for companies in known.values()])
     found = scored(factors()[name], panel, list(known))
@@ -243,6 +242,10 @@ def test_who_has_no_opinion(panel: Panel, market: Market) -> None:
     assert np.isfinite(momentum[:, GAPS_OF]).any()
     assert np.isnan(margin[:, NO_FUNDAMENTALS]).all()
     assert high[1, SPLIT_OF] > 0.45  # and half of that without the split
+
+
+def test_every_factor_but_the_graph_s_is_defined_here() -> None:
+    assert set(DEFINITIONS) == {name for name, factor in factors().items() if factor.type != "graph"}
 
 
 def test_every_factor_is_documented() -> None:

@@ -56,7 +56,7 @@ def customers_own(found: Ties, own: Floats, listed: Bools, time: Timeline) -> Fl
         at = at[listed[month, found.partner[at]]]
         scores[month] = mean_over(found.owner[at], past[found.partner[at]], own.shape[1])
     usual = OWN * np.sqrt(MONTH / YEAR / 3)
-    return np.nan_to_num(scores) / usual
+    return np.asarray(np.nan_to_num(scores) / usual)
 
 
 def suppliers(found: Ties, listed: Bools, time: Timeline) -> Floats:
@@ -75,4 +75,4 @@ def mean_over(group: Ints, values: Floats, groups: int) -> Floats:
 
 def shocks(seed: int, sessions: int) -> Floats:
     """Return what moves the style's premium from session to session, (n_sessions, 1), sd 1 over 21 of them."""
-    return stream(seed, "neighbours").standard_normal((sessions, 1)) / np.sqrt(MONTH)
+    return np.asarray(stream(seed, "neighbours").standard_normal((sessions, 1)) / np.sqrt(MONTH))

@@ -18,4 +18,9 @@ TABLE = {
     "filing_lateness": "nexus.signals.factors.fundamental:FILING_LATENESS",
     "earnings_drift": "nexus.signals.factors.event_based:EARNINGS_DRIFT",
     "days_since_8k": "nexus.signals.factors.event_based:DAYS_SINCE_8K",
+    "graph_gnn_embedding_drift": "nexus.signals.factors.graph_based:GNN_EMBEDDING_DRIFT",
+    "graph_pagerank": "nexus.signals.factors.graph_based:PAGERANK",
+    "graph_centrality_change": "nexus.signals.factors.graph_based:CENTRALITY_CHANGE",
+    "neighbour_momentum": "nexus.signals.factors.graph_based:NEIGHBOUR_MOMENTUM",
+    "sector_embedding_distance": "nexus.signals.factors.graph_based:SECTOR_EMBEDDING_DISTANCE",
 }
