@@ -15,6 +15,7 @@ GROUPS = {
     "db": ("nexus.cli.db", "Start, upgrade and question the database."),
     "demo": ("nexus.cli.demo", "Ingest, evaluate, register; print the registry and write a report."),
     "graph": ("nexus.cli.graph", "Build snapshots of who is tied to whom, and look at them."),
+    "hpo": ("nexus.cli.hpo", "Look at searches for hyper-parameters."),
     "ingest": ("nexus.cli.ingest", "Bring facts in, each with the moment it became known."),
     "ledger": ("nexus.cli.ledger", "Carry the record of all trials to another database."),
     "module": ("nexus.cli.module", "Train what learns, and write what modules say."),

@@ -125,7 +125,7 @@ Choose = Callable[[Asked, "Sequence[Chunk]"], "list[Chunk]"]
 
 
 def _search(get: Get, verb: str, options: dict[str, Any], choose: Choose) -> None:
-    from nexus.contract.hpo import run_hpo  # type: ignore[import-not-found]
+    from nexus.contract.hpo import run_hpo
     from nexus.contract.reading import chunks_of
 
     module, asked, database = _learned(get, verb), Asked(**options), _database()

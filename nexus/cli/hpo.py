@@ -1,0 +1,114 @@
+"""`nexus hpo`: what searches for hyper-parameters have found, and are finding now."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    import optuna
+    from rich.table import Table
+
+STORAGE = click.option("--storage", help="Optuna's, by URL  [default: the database]")
+NEWEST = 12
+
+
+@click.group()
+def hpo() -> None:
+    """Look at searches for hyper-parameters; `nexus module NAME hpo` runs one."""
+
+
+@hpo.command("list")
+@STORAGE
+def list_(storage: str | None) -> None:
+    """List the studies, the newest first, with their trials and the best loss."""
+    import optuna
+
+    summaries = optuna.get_all_study_summaries(_storage(storage))
+    for summary in sorted(summaries, key=lambda one: str(one.datetime_start), reverse=True):
+        best = summary.best_trial
+        loss = f"best {best.value:.6g}" if best is not None and best.value is not None else "none ended yet"
+        click.echo(f"{summary.study_name}: {summary.n_trials} trials, {loss}")
+    if not summaries:
+        click.echo("no search has begun; run `nexus module NAME hpo`")
+
+
+@hpo.command()
+@click.argument("study", required=False)
+@STORAGE
+@click.option("--every", type=click.FloatRange(min=0.1), default=2.0, show_default=True, help="Seconds.")
+@click.option("--once", is_flag=True, help="Print the table and leave.")
+def watch(study: str | None, storage: str | None, every: float, once: bool) -> None:
+    """Show a live table of STUDY (default: the newest): its state, the best trials and the newest."""
+    import optuna
+    from rich.console import Console
+    from rich.live import Live
+
+    opened = _storage(storage)
+    found = optuna.load_study(study_name=study or _newest(opened), storage=opened)
+    console = Console()
+    if once or not console.is_terminal:
+        console.print(table(found))
+        return
+    with Live(table(found), console=console, refresh_per_second=4) as live:
+        try:
+            while True:
+                time.sleep(every)
+                live.update(table(found))
+        except KeyboardInterrupt:
+            return
+
+
+def table(study: optuna.Study) -> Table:
+    """The best trial, then the newest ones; plain characters only."""
+    from rich import box
+    from rich.table import Table
+
+    trials = study.get_trials(deepcopy=False)
+    ended = [trial for trial in trials if trial.value is not None]
+    best = min(ended, key=lambda trial: trial.value or 0.0, default=None)
+    names = sorted({name for trial in trials for name in trial.params})
+    shown = Table(title=f"{study.study_name}: {len(trials)} trials", box=box.ASCII)
+    for name in ("trial", "state", "epochs", "loss", *names):
+        shown.add_column(name, justify="right")
+    newest = [trial for trial in trials[::-1] if trial is not best][:NEWEST]
+    for trial in ([best] if best is not None else []) + newest:
+        shown.add_row(
+            f"{'best ' if trial is best else ''}{trial.number}", trial.state.name.lower(),
+            str(max(trial.intermediate_values, default=0)), _loss(trial),
+            *(_brief(trial.params.get(name)) for name in names),
+        )  # fmt: skip
+    return shown
+
+
+def _loss(trial: optuna.trial.FrozenTrial) -> str:
+    if trial.value is not None:
+        return f"{trial.value:.6g}"
+    last = max(trial.intermediate_values, default=None)
+    return "" if last is None else f"({trial.intermediate_values[last]:.6g})"
+
+
+def _brief(value: object) -> str:
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _storage(url: str | None) -> optuna.storages.RDBStorage:
+    from nexus.contract.hpo import open_storage
+    from nexus.db import admin
+    from nexus.db.engine import Database
+    from nexus.db.studies import storage_url
+
+    return open_storage(url or storage_url(admin.ready(Database.configured())))
+
+
+def _newest(storage: optuna.storages.RDBStorage) -> str:
+    import optuna
+
+    from nexus.errors import InputError
+
+    summaries = optuna.get_all_study_summaries(storage)
+    if not summaries:
+        raise InputError("no search has begun; run `nexus module NAME hpo`")
+    return max(summaries, key=lambda one: str(one.datetime_start)).study_name

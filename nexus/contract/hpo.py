@@ -1,0 +1,285 @@
+"""Search for hyper-parameters: Optuna's TPE with pruning, resumable, by as many processes as like to."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from nexus.contract.code import class_hash, params_hash
+from nexus.contract.fit import Epoch, device_of, fit
+from nexus.contract.module import Learned, Module
+from nexus.contract.params import module_home, settled, write_best_params
+from nexus.contract.reading import Training, read_training
+from nexus.contract.splits import Chunk
+from nexus.db.engine import Database
+from nexus.db.fingerprint import digest
+from nexus.db.runs import Run, begin_run, finish_run
+from nexus.db.studies import storage_url
+from nexus.errors import InputError
+from nexus.settings import settings
+
+if TYPE_CHECKING:
+    import optuna
+
+HEARTBEAT, GRACE = 15, 60
+"""Seconds: a trial that has not been heard of for so long was killed, and counts no more."""
+ALL_TRIALS = "all_trials.json"
+Walk = Callable[[Iterable[Any]], Iterable[Any]]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search came to.
+
+    params : those that were searched or fixed by hand; loss : of validation, the mean over the chunks
+    states : how many trials there are of each, in the whole study
+    """
+
+    module: str
+    study: str
+    params: dict[str, Any]
+    loss: float
+    states: Mapping[str, int]
+    path: Path
+
+    def __str__(self) -> str:
+        """One sentence."""
+        states = ", ".join(f"{count} {name}" for name, count in sorted(self.states.items()))
+        return f"{self.module}: validation loss {self.loss:.6g} with {self.params} ({states}); written to {self.path}"
+
+
+def run_hpo(
+    database: Database,
+    module: Learned[Any, Any],
+    chunks: Sequence[Chunk],
+    trials: int,
+    storage: str | None = None,
+    *,
+    params: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    home: Path | None = None,
+    load_id: int | None = None,
+    progress: Walk = iter,
+) -> Found:
+    """Search until the study has `trials` that came to an end; what it had before, from any process, counts.
+
+    chunks : a trial's loss is the mean of their validation losses; test days are never read
+    storage : of Optuna, by URL; default the database's own schema
+    params : where they differ from the module's own and are not searched
+
+    The best parameters are left for `train-best` as best_params.json, with all_trials.json beside them. Each trial is a
+    row of `model_runs`, so that it is counted.
+
+    Raises
+    ------
+    InputError
+        When no trial ended, with what the last one said.
+    """
+    search = _Search(
+        database, module, list(chunks), dict(params or {}), seed, device_of(module, device), load_id,
+        home or settings().home,
+    )  # fmt: skip
+    study = search.study(storage or storage_url(database))
+    for _ in progress(range(trials)):
+        if _ended(study) >= trials:
+            break
+        study.optimize(search.objective, n_trials=1, catch=(InputError,))
+    return search.conclude(study)
+
+
+@dataclass
+class _Search:
+    """One study of a module on some chunks, parameters and data."""
+
+    database: Database
+    module: Learned[Any, Any]
+    chunks: list[Chunk]
+    given: dict[str, Any]
+    seed: int
+    device: str
+    load_id: int | None
+    home: Path
+    examples: dict[int, tuple[Any, Any]] = field(default_factory=dict)
+
+    @cached_property
+    def panels(self) -> list[Training]:
+        """What each chunk is trained and chosen on."""
+        return [read_training(self.database, self.module, chunk, self.load_id) for chunk in self.chunks]
+
+    @cached_property
+    def fixed(self) -> dict[str, Any]:
+        """What was set by hand and is not searched."""
+        import optuna
+
+        drawn = self.module.space(optuna.create_study().ask())
+        return {name: value for name, value in self.given.items() if name not in drawn}
+
+    @cached_property
+    def name(self) -> str:
+        """Of the study: other code, chunks, data, parameters or seed are another one."""
+        numbers = "-".join(str(chunk.number) for chunk in self.chunks)
+        of = digest(
+            class_hash(type(self.module), Module), params_hash({**settled(self.module, self.fixed), "seed": self.seed}),
+            *(panels.fingerprint for panels in self.panels),
+        )  # fmt: skip
+        return f"{self.module.name} {self.module.version} chunk {numbers} {of[:12]}"
+
+    def study(self, url: str) -> optuna.Study:
+        """The study, begun or gone on with."""
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        storage = open_storage(url)
+        epochs = settled(self.module, self.fixed)["epochs"]
+        study = optuna.create_study(
+            storage=storage,
+            study_name=self.name,
+            load_if_exists=True,
+            direction="minimize",
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=max(1, epochs // 10)),
+        )
+        # another draw after each interruption, and in each process; the same where nothing was tried yet
+        study.sampler = optuna.samplers.TPESampler(seed=self.seed + len(study.trials), n_startup_trials=8)
+        return study
+
+    def objective(self, trial: optuna.Trial) -> float:
+        """Mean validation loss of a trial's parameters over the chunks."""
+        params = {**settled(self.module, self.fixed, self.module.space(trial)), "seed": self.seed}
+        run = self._run(trial, params)
+        with self.database.write() as connection:
+            run_id = begin_run(connection, run, trained_to=self.trained_to, device=self.device)
+        metrics: dict[str, Any] = {}
+        try:
+            losses = _Losses(trial, int(params["epochs"]))
+            for place in range(len(self.chunks)):
+                losses.add(self._fitted(place, params, losses.report))
+            metrics["loss"] = losses.mean
+            return losses.mean
+        except InputError as error:
+            metrics["failed"] = str(error)
+            trial.set_user_attr("failed", str(error))
+            raise
+        finally:
+            with self.database.write() as connection:
+                status: Literal["done", "failed"] = "failed" if "failed" in metrics else "done"
+                finish_run(connection, run_id, metrics or {"pruned": True}, status=status)
+
+    @property
+    def trained_to(self) -> date:
+        """The last day that any trial has seen."""
+        return max(chunk.trained_to for chunk in self.chunks)
+
+    def conclude(self, study: optuna.Study) -> Found:
+        """Write down the best parameters and all trials."""
+        import optuna
+
+        trials = study.get_trials(deepcopy=False)
+        states = Counter(trial.state.name.lower() for trial in trials)
+        if not states[optuna.trial.TrialState.COMPLETE.name.lower()]:
+            said = [trial.user_attrs["failed"] for trial in trials if "failed" in trial.user_attrs]
+            raise InputError(
+                f"{self.module.name}: no trial of {len(trials)} came to its end; the last said: "
+                f"{said[-1] if said else 'nothing'}"
+            )
+        best = {**self.fixed, **self.module.space(optuna.trial.FixedTrial(study.best_params))}
+        about = {"study": study.study_name, "loss": study.best_value, "trials": dict(states), "seed": self.seed}
+        path = write_best_params(self.home, self.module, best, **about)
+        listed = json.dumps([_told(trial) for trial in trials], indent=2, default=str)
+        (module_home(self.home, self.module) / ALL_TRIALS).write_text(listed, encoding="utf-8")
+        return Found(self.module.name, study.study_name, best, study.best_value, states, path)
+
+    def _fitted(self, place: int, params: dict[str, Any], report: Callable[[Epoch], None]) -> float:
+        if place not in self.examples:
+            chunk, panels = self.chunks[place], self.panels[place]
+            self.examples[place] = (
+                self.module.examples(panels.train, chunk.train),
+                self.module.examples(panels.validation, chunk.validation),
+            )
+        fitted = fit(self.module, *self.examples[place], params, device=self.device, report=report)
+        return fitted.progress.best_loss
+
+    def _run(self, trial: optuna.Trial, params: dict[str, Any]) -> Run:
+        return Run(
+            module=self.module.name,
+            model_version=self.module.version,
+            code_hash=class_hash(type(self.module), Module),
+            params={**params, "hpo_study": self.name, "hpo_trial": trial.number},
+            load_id=self.panels[0].train.load_id,
+            fingerprint=digest(*(panels.fingerprint for panels in self.panels)),
+            tier=max(panels.validation.tier for panels in self.panels),
+        )
+
+
+@dataclass
+class _Losses:
+    """Losses of the chunks of one trial so far, told to Optuna epoch by epoch."""
+
+    trial: optuna.Trial
+    epochs: int
+    ended: list[float] = field(default_factory=list)
+
+    @property
+    def mean(self) -> float:
+        """Over the chunks that ended."""
+        return sum(self.ended) / len(self.ended)
+
+    def add(self, loss: float) -> None:
+        """A chunk came to its end."""
+        self.ended.append(loss)
+
+    def report(self, epoch: Epoch) -> None:
+        """Give the trial up where the study says that it will not do."""
+        import optuna
+
+        losses = [*self.ended, epoch.best_loss]
+        self.trial.report(sum(losses) / len(losses), len(self.ended) * self.epochs + epoch.number)
+        if self.trial.should_prune():
+            raise optuna.TrialPruned
+
+
+def open_storage(url: str) -> optuna.storages.RDBStorage:
+    """Optuna's storage at a URL, its tables made where they are missing.
+
+    Raises
+    ------
+    InputError
+        When it cannot be opened.
+    """
+    import optuna
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of the heartbeat
+            return optuna.storages.RDBStorage(url, heartbeat_interval=HEARTBEAT, grace_period=GRACE)
+    except (SQLAlchemyError, ImportError, ValueError) as error:
+        cause = str(error).strip().splitlines()[0]
+        raise InputError(f"storage {url.split('@')[-1]}: {cause}; give a URL as sqlite:///studies.db") from error
+
+
+def _ended(study: optuna.Study) -> int:
+    import optuna
+
+    states = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+    return len(study.get_trials(deepcopy=False, states=states))
+
+
+def _told(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
+    return {
+        "number": trial.number,
+        "state": trial.state.name.lower(),
+        "loss": trial.value,
+        "params": trial.params,
+        "epochs": max(trial.intermediate_values, default=0),
+        "started": trial.datetime_start,
+        "seconds": trial.duration.total_seconds() if trial.duration else None,
+        **({"failed": trial.user_attrs["failed"]} if "failed" in trial.user_attrs else {}),
+    }
