@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from nexus.errors import InputError
 from nexus.maths import calendar
 
+SINGLE_FIT = -1
+"""Number of the chunk of a single fit: its rows stand beside those of the walk, and give way where both may be read."""
 Days = NDArray[np.datetime64]
 Split = Literal["train", "validation", "test", "none"]
 Every = Literal["month"] | int
@@ -105,7 +107,8 @@ def chunks(days: Sequence[date], sessions: Days, horizon: int, plan: Plan) -> li
         raise InputError(f"no day between {plan.start or 'the first'} and {plan.end or 'the last'}; widen the window")
     cut = _Cut(chosen, _rows(chosen, sessions), sessions, horizon, plan)
     bounds = [_single(chosen, plan)] if plan.single_fit else _walk(chosen, plan)
-    found = [cut.chunk(number, first_test, end) for number, (first_test, end) in enumerate(bounds)]
+    numbered = enumerate(bounds, SINGLE_FIT if plan.single_fit else 0)
+    found = [cut.chunk(number, first_test, end) for number, (first_test, end) in numbered]
     made = [chunk for chunk in found if chunk is not None]
     if not made:
         raise InputError(

@@ -96,7 +96,7 @@ def verdict(
     n_new = sum(score.positives for score in model)
     kept = [i for i, score in enumerate(model) if np.isfinite(score.auc)]
     means = {name: pooled(scores)[0] for name, scores in rules.items()}
-    best = max(means, key=lambda name: (np.nan_to_num(means[name], nan=-1.0), name))
+    best = max(means, key=lambda name: (np.nan_to_num(means[name], nan=-1.0), name), default="")
     model_auc, model_ap = pooled(model)
     interval = (np.nan, np.nan)
     if kept:
@@ -109,7 +109,9 @@ def verdict(
         decided = "undecidable"
     else:
         decided = "pass" if model_auc >= LEAST_AUC and interval[0] > 0 else "fail"
-    return LinkVerdict(edge_type, decided, n_new, len(kept), model_auc, model_ap, best, means[best], interval)
+    return LinkVerdict(
+        edge_type, decided, n_new, len(kept), model_auc, model_ap, best, means.get(best, np.nan), interval
+    )
 
 
 def difference_interval(difference: Floats, weight: Floats, seed: int = 0) -> tuple[float, float]:

@@ -19,7 +19,7 @@ from nexus.db.graph import EdgeType, Graph
 from nexus.graph.gnn.baselines import BASELINES
 from nexus.graph.gnn.batches import LinkBatch, LinkBatches, Size, link_loss
 from nexus.graph.gnn.data import FEATURES, HISTORY, metadata, tensors
-from nexus.graph.gnn.examples import Links, normalised, normaliser
+from nexus.graph.gnn.examples import Asked, Links, normalised, normaliser
 from nexus.graph.gnn.gate import LEAST_EDGES, Score, mark, pooled
 from nexus.nn.hetero import Tensors
 from nexus.nn.hgt import HGTEncoder
@@ -104,26 +104,27 @@ class HGTLinks(TorchLearned[Links]):
         found: dict[str, list[tuple[Score, Mapping[str, Score]]]] = {}
         for kind in examples.transitions:
             found[f"{_name(kind)}/new"] = []
-        for score, rules, name in self.marks(state, examples):
-            found.setdefault(name, []).append((score, rules))
+        for asked, score in self.marks(state, examples):
+            found.setdefault(f"{_name(asked.edge_type)}/{asked.kind}", []).append((score, asked.rules))
         figures: dict[str, float] = {}
         for name, rows in sorted(found.items()):
             figures[f"{name}/edges"] = sum(score.positives for score, _ in rows)
-            for rule in ("", *BASELINES):
-                auc, ap = pooled([rules[rule] if rule else score for score, rules in rows])
-                figures |= {f"{name}/auc/{rule}".rstrip("/"): auc, f"{name}/ap/{rule}".rstrip("/"): ap}
+            figures[f"{name}/auc"], figures[f"{name}/ap"] = pooled([score for score, _ in rows])
+            for rule in BASELINES:
+                auc, ap = pooled([rules[rule] for _, rules in rows])
+                figures[f"{name}/auc/{rule}"], figures[f"{name}/ap/{rule}"] = auc, ap
             log.info("%s", _told(name, figures))
         return {name: value for name, value in figures.items() if np.isfinite(value)}
 
-    def marks(self, state: TorchState, examples: Links) -> Iterator[tuple[Score, Mapping[str, Score], str]]:
-        """The model's score of each question of the examples, the rules' scores, and TYPE/new or TYPE/all."""
+    def marks(self, state: TorchState, examples: Links) -> Iterator[tuple[Asked, Score]]:
+        """Every question of the examples, the simple rules' scores with it, and the model's score."""
         embedded = self.embeddings(state, examples.raw)
         for asked in examples.asked:
             source, _, target = asked.edge_type
             at = embedded[asked.place]
             if source in at and target in at:
                 logits = (at[source][asked.question.src] * at[target][asked.question.dst]).sum(axis=1)
-                yield mark(asked.day, asked.question, logits), asked.rules, f"{_name(asked.edge_type)}/{asked.kind}"
+                yield asked, mark(asked.day, asked.question, logits)
 
     def embeddings(self, state: TorchState, snapshots: Sequence[Tensors]) -> list[dict[str, np.ndarray]]:
         """Of each snapshot, features as `nexus.graph.gnn.data` gives them: node type -> (n, hidden)."""
@@ -236,6 +237,8 @@ def _name(edge_type: EdgeType) -> str:
 HGT = HGTLinks()
 
 if __name__ == "__main__":
+    from nexus import log as console
     from nexus.contract.cli import main
 
+    console.configure()
     main(HGT)
