@@ -164,7 +164,8 @@ def read(path: Path) -> tuple[dict[str, Any], Saved]:
         saved = Saved(content["state"], progress, json.loads(content["described"]))
         return json.loads(content["identity"]), saved
     except Exception as error:  # a damaged file fails in as many ways as it has bytes
-        raise InputError(f"{path}: cannot be read ({error}); train again with --fresh") from error
+        kind = type(error).__name__  # not its text, in which torch advises to run what the file says
+        raise InputError(f"{path}: cannot be read ({kind}); train again with --fresh") from error
 
 
 def read_outcome(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

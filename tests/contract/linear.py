@@ -1,4 +1,4 @@
-"""A real module of the smallest size: a line through past returns, to rank companies by the return of the next month."""
+"""A real module of the smallest size: a line through past returns, to rank companies by their next month."""
 
 from __future__ import annotations
 
