@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,17 +19,19 @@ from nexus.errors import InputError
 # by edge the preferred source first, and of a source the latest spell
 _ROWS = """
 SELECT src_id, dst_id, relation, valid_from, coalesce(valid_to, '9999-12-31') AS valid_to, weight,
-       array_position({sources}, source) - 1 AS source, known_at,
+       CASE WHEN relation = ANY({undirected}) THEN least(src_id, dst_id) ELSE src_id END AS one,
+       CASE WHEN relation = ANY({undirected}) THEN greatest(src_id, dst_id) ELSE dst_id END AS other,
+       array_position({sources}, source) - 1 AS rank, known_at,
        coalesce(lead(known_at) OVER (PARTITION BY src_id, relation, dst_id, valid_from, source ORDER BY known_at),
                 '9999-12-31 UTC'::timestamptz) AS superseded_at
 FROM relations WHERE source = ANY({sources}) AND load_id <= {load_id}
-ORDER BY relation COLLATE "C", src_id, dst_id, 7, valid_from DESC, known_at
+ORDER BY relation COLLATE "C", one, other, rank, valid_from DESC, src_id
 """
 
 
 @dataclass(frozen=True)
 class Holding:
-    """Edges (n,) that hold on a day, by relation, src and dst; of each ordered pair and relation one.
+    """Edges (n,) that hold on a day, by relation; of each pair one, ordered unless the relation goes both ways.
 
     src, dst : entity ids; relation : place in `Relations.names`; source : rank of the source that says so
     weight : NaN where the source gives none
@@ -58,11 +60,19 @@ class Relations:
     _rows: Arrays = field(repr=False)
 
     @classmethod
-    def open(cls, database: Database, *, load_id: int | None = None, sources: Sequence[str] | None = None) -> Relations:
+    def open(
+        cls,
+        database: Database,
+        *,
+        load_id: int | None = None,
+        sources: Sequence[str] | None = None,
+        undirected: Collection[str] = (),
+    ) -> Relations:
         """Read every vintage in one snapshot.
 
         load_id : rows of later loads are not seen; default the highest now
         sources : in order of preference, no others are read; default all, by `sources.preference`, then name
+        undirected : relations of which (a, b) and (b, a) are one edge
 
         Raises
         ------
@@ -72,13 +82,13 @@ class Relations:
         with snapshot(database, load_id) as moment, moment.arrow() as reader:
             known = read_sources(moment, sources)
             names = [source.name for source in known]
-            table = reader.table(_ROWS, sources=names, load_id=moment.load_id)
+            table = reader.table(_ROWS, sources=names, undirected=list(undirected), load_id=moment.load_id)
             kinds = _kinds(moment)
         places, relations = codes(table, "relation")
         rows = to_arrays(table.drop_columns("relation"))
         rows["weight"] = values(table, "weight").astype(np.float64)
         rows["relation"] = places
-        rows["edge"] = _numbered(places, rows["src_id"], rows["dst_id"])
+        rows["edge"] = _numbered(places, rows.pop("one"), rows.pop("other"))
         return cls(moment.load_id, tuple(str(name) for name in relations), known, kinds, rows)
 
     def at(self, instant: int, day: Any) -> Holding:
@@ -90,12 +100,12 @@ class Relations:
         """
         rows, on = self._rows, np.datetime64(day, "D")
         known = np.flatnonzero((rows["known_at"] <= instant) & (instant < rows["superseded_at"]))
-        edge, source = rows["edge"][known], rows["source"][known]
+        edge, source = rows["edge"][known], rows["rank"][known]
         first = _first(edge)
         known = known[source == source[first][np.cumsum(first) - 1]]
         holds = known[(rows["valid_from"][known] <= on) & (on < rows["valid_to"][known])]
         taken = holds[_first(rows["edge"][holds])]
-        return Holding(*(rows[name][taken] for name in ("src_id", "dst_id", "relation", "weight", "source")))
+        return Holding(*(rows[name][taken] for name in ("src_id", "dst_id", "relation", "weight", "rank")))
 
     def kind(self, ids: Ints) -> NDArray[np.int8]:
         """The kind of each entity, as its place in NODE_TYPES.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nexus.db.graph import NODE_TYPES, Edges, EdgeType, Graph
 from nexus.db.panel import Panel
 from nexus.db.relations import Relations
-from nexus.graph.edges import RELATIONS, UNDIRECTED, Known, Ties
+from nexus.graph.edges import UNDIRECTED, Known, Ties
 from nexus.graph.recipes import Recipe
 from nexus.maths.types import Ints
 
@@ -39,7 +39,7 @@ def compose(recipe: Recipe, panel: Panel, relations: Relations, day: np.datetime
     ties = [part for kind in recipe.kinds for part in kind.ties(known) if len(part.src)]
     edges = typed(ties, relations, known.members)
     nodes = _nodes(edges, relations, known.members)
-    return Graph(known.view.day, recipe.name, "", nodes, edges, _tier(recipe, panel, relations, known, ties))
+    return Graph(known.view.day, recipe.name, "", nodes, edges, _tier(recipe, panel, relations, ties))
 
 
 def typed(ties: Iterable[Ties], relations: Relations, members: Ints) -> dict[EdgeType, Edges]:
@@ -91,10 +91,9 @@ def _nodes(edges: dict[EdgeType, Edges], relations: Relations, members: Ints) ->
     return {node_type: ids for node_type, ids in nodes.items() if len(ids)}
 
 
-def _tier(recipe: Recipe, panel: Panel, relations: Relations, known: Known, ties: Sequence[Ties]) -> str:
+def _tier(recipe: Recipe, panel: Panel, relations: Relations, ties: Sequence[Ties]) -> str:
     """The worst of the sources of the nodes and of what the edges rest on."""
-    used = {name for tie in ties for name in tie.inputs}
-    read = {recipe.members, *used} - {RELATIONS}
-    bases = {relations.sources[rank].known_at_basis for rank in np.unique(known.holding.source)}
+    ranks = {int(rank) for tie in ties for rank in np.unique(tie.sources)}
+    bases = {relations.sources[rank].known_at_basis for rank in ranks}
     stated = "C" if "backdated" in bases else "B" if "assumed" in bases else "A"
-    return max(panel.tier_of(sorted(read)), stated if RELATIONS in used else "A")
+    return max(stated, panel.tier_of(sorted({recipe.members, *(name for tie in ties for name in tie.inputs)})))

@@ -7,7 +7,7 @@ extended nodes on that day is settled where the snapshot is composed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,6 @@ from nexus.maths.types import Floats, Ints
 UNDIRECTED = frozenset({"board", "competes", "correlation", "fund_similarity", "sector"})
 """Relations that hold both ways; each edge is stored once. Any other relation goes from src to dst."""
 HOLDS, DIRECTS = "holds", "director_of"
-RELATIONS = "relations"
-"""What ties from the `relations` table name as their input."""
 SIC = "SIC"
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
@@ -62,27 +60,24 @@ class Known:
 class Ties:
     """Edges (n,) of one relation, by entity id; of an edge that comes twice the first counts.
 
-    weight : NaN counts as 1; inputs : what they rest on: RELATIONS, or inputs of the panel
+    weight : NaN counts as 1
+    inputs : of the panel, that they rest on; sources : ranks of the sources of relations that they rest on
     """
 
     relation: str
     src: Ints
     dst: Ints
     weight: Floats
-    inputs: tuple[str, ...]
+    inputs: tuple[str, ...] = ()
+    sources: Ints = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 def stated(known: Known) -> Iterator[Ties]:
-    """Every relation of the `relations` table under its own name: supply, ownership, seats, competitors, others.
-
-    Where an undirected relation was stated both ways round, the preferred source is heard.
-    """
+    """Every relation of the `relations` table under its own name: supply, ownership, seats, competitors, others."""
+    holding = known.holding
     for place, name in enumerate(known.names):
-        rows = np.flatnonzero(known.holding.relation == place)
-        if name in UNDIRECTED:
-            rows = rows[np.argsort(known.holding.source[rows], kind="stable")]
-        holding = known.holding
-        yield Ties(name, holding.src[rows], holding.dst[rows], holding.weight[rows], (RELATIONS,))
+        rows = holding.relation == place
+        yield Ties(name, holding.src[rows], holding.dst[rows], holding.weight[rows], sources=holding.source[rows])
 
 
 def board(known: Known) -> Iterator[Ties]:
@@ -92,7 +87,7 @@ def board(known: Known) -> Iterator[Ties]:
     company, seat = np.unique(known.holding.dst[rows], return_inverse=True)
     person, holder = np.unique(known.holding.src[rows], return_inverse=True)
     sits = sp.csr_array((np.ones(len(rows)), (seat, holder)), shape=(len(company), len(person)))
-    yield _pairs("board", company, sits @ sits.T, (RELATIONS,))
+    yield _pairs("board", company, sits @ sits.T, known.holding.source[rows])
 
 
 def fund_similarity(known: Known, least: float = 0.01) -> Iterator[Ties]:
@@ -109,9 +104,10 @@ def fund_similarity(known: Known, least: float = 0.01) -> Iterator[Ties]:
     length = np.sqrt(np.bincount(owner, weight**2, len(fund)))
     share = np.divide(weight, length[owner], out=np.zeros(len(rows)), where=length[owner] > 0)
     shares = sp.csr_array((share, (owner, held)), shape=(len(fund), len(asset)))
-    ties = _pairs("fund_similarity", fund, shares @ shares.T, (RELATIONS,))
+    ties = _pairs("fund_similarity", fund, shares @ shares.T, holding.source[rows])
     kept = ties.weight > least
-    yield Ties(ties.relation, ties.src[kept], ties.dst[kept], np.minimum(ties.weight[kept], 1.0), ties.inputs)
+    weight = np.minimum(ties.weight[kept], 1.0)
+    yield replace(ties, src=ties.src[kept], dst=ties.dst[kept], weight=weight)
 
 
 def sector(known: Known, schemes: tuple[str, ...], k: int = 5, backdated: bool = False) -> Iterator[Ties]:
@@ -147,11 +143,11 @@ def correlation(known: Known, window: int = 252, k: int = 50) -> Iterator[Ties]:
     yield Ties("correlation", known.members[top.src], known.members[top.dst], top.corr, ("prices.close",))
 
 
-def _pairs(relation: str, ids: Ints, product: Any, inputs: tuple[str, ...]) -> Ties:
+def _pairs(relation: str, ids: Ints, product: Any, sources: Ints) -> Ties:
     """The pairs of `ids` with an entry above the diagonal."""
     upper = sp.triu(product, k=1).tocoo()
     src, dst = (ids[places.astype(np.int64)] for places in (upper.row, upper.col))
-    return Ties(relation, src, dst, upper.data, inputs)
+    return Ties(relation, src, dst, upper.data, sources=sources)
 
 
 def _filled(weight: Floats, owner: NDArray[np.intp], n: int) -> Floats:

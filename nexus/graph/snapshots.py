@@ -20,6 +20,7 @@ from nexus.db.relations import Relations
 from nexus.db.sessions import Sessions, read_sessions
 from nexus.errors import InputError, NexusError
 from nexus.graph.compose import compose
+from nexus.graph.edges import UNDIRECTED
 from nexus.graph.recipes import Recipe
 from nexus.maths.types import Dates
 from nexus.settings import settings
@@ -77,7 +78,7 @@ def build(
     wanted = sorted(set(days))
     sessions = read_sessions(database, settings().calendar)
     closes = _closes(sessions, wanted)
-    relations = Relations.open(database, load_id=load_id)
+    relations = Relations.open(database, load_id=load_id, undirected=UNDIRECTED)
     tables = ["relations", *{name.partition(".")[0] for name in recipe.inputs}]
     tables += ["corporate_actions"] if recipe.priced else []
     done = up_to_date(database, recipe.name, recipe.builder, tables, relations.load_id)
