@@ -22,6 +22,10 @@ NONE = -(1 << 62)
 """In units: there is no correlation."""
 NOBODY = np.uint64(2**64 - 1)
 """The key of no column; a key has 32 bits of how far the size is below 1, 31 of the column and 1 of the sign."""
+OPEN = np.uint64(1 << 63)
+"""Bit of a key whose last unit is open."""
+COLUMNS = np.uint64(0xFFFFFFFE)
+"""Bits of a key that hold the column."""
 UNSURE = 0.25
 """Units of error from which on a correlation is not even tried from the tiles."""
 
@@ -106,11 +110,10 @@ def _accumulate(products: Floats, left: Floats, right: Floats, start: int, stop:
 
 
 @kernel
-def _push(columns: Small, values: Floats, counts: Small, row: int, column: int, value: float) -> None:
+def _push(candidates: Keys, counts: Small, row: int, key: np.uint64) -> None:
     at = counts[row]
-    if at < columns.shape[1]:
-        columns[row, at] = column
-        values[row, at] = value
+    if at < candidates.shape[1]:
+        candidates[row, at] = key
     counts[row] = at + 1
 
 
@@ -123,9 +126,9 @@ def sweep(
     means: Floats,
     sums: Floats,
     inverse: Floats,
+    errors: Floats,
     floors: Floats,
-    columns: Small,
-    values: Floats,
+    candidates: Keys,
     counts: Small,
 ) -> None:
     """Move some tiles to the next window, and keep each column's correlations that reach its floor.
@@ -133,9 +136,11 @@ def sweep(
     pairs : (n, 2) left and right groups; products : (n, TILE * TILE), those of these pairs
     moves : start and stop of the rows to add, start and stop of those to take away; -1: the products start from 0
     means, sums : of the window; inverse : 1 / norm of what the window holds less its mean, NaN: leave the column out
-    columns, values, counts : candidates, (n_tiles * TILE, room) and (n_tiles * TILE,); counts may exceed the room
+    errors : of a correlation, as the sum of its columns'
+    candidates, counts : keys, some `OPEN`, (n_tiles * TILE, room) and (n_tiles * TILE,); counts may exceed the room
     """
-    found, hits = np.empty(TILE), np.empty(TILE + 1, np.int64)
+    found, reach = np.empty(TILE), np.empty(TILE, np.uint8)
+    words = reach.view(np.uint64)
     for p in range(len(pairs)):
         left, right = pairs[p]
         tile = products[p]
@@ -154,19 +159,53 @@ def sweep(
             line = tile[i * TILE : (i + 1) * TILE]
             for j in range(TILE):
                 found[j] = (line[j] - mean * sums_right[j]) * (scale * inverse_right[j])
-            n = 0
-            for j in range(TILE):
-                size = abs(found[j])
-                hits[n] = j
-                n += (size >= floor) | (size >= floors_right[j])
-            for h in range(n):
-                j = hits[h]
-                column = right * TILE + j
-                if column > row:
-                    if abs(found[j]) >= floor:
-                        _push(columns, values, counts, row, column, found[j])
-                    if abs(found[j]) >= floors_right[j]:
-                        _push(columns, values, counts, column, row, found[j])
+                reach[j] = (abs(found[j]) >= floor) | (abs(found[j]) >= floors_right[j])
+            for word in range(len(words)):
+                if words[word] == np.uint64(0):
+                    continue
+                for j in range(word * 8, word * 8 + 8):
+                    column = right * TILE + j
+                    if reach[j] and column > row:
+                        key = _told(found[j], errors[row] + errors[column])
+                        if abs(found[j]) >= floor:
+                            _push(candidates, counts, row, key | (np.uint64(column) << np.uint64(1)))
+                        if abs(found[j]) >= floors_right[j]:
+                            _push(candidates, counts, column, key | (np.uint64(row) << np.uint64(1)))
+
+
+@kernel
+def _told(value: float, error: float) -> np.uint64:
+    """Key, but for the column, of a correlation that is known but for an error."""
+    scaled = max(-1.0, min(1.0, value)) * UNITS
+    nearest = np.rint(scaled)
+    key = _key(np.int64(nearest), 0)
+    return key if abs(scaled - nearest) + error * UNITS < 0.5 else key | OPEN
+
+
+@kernel
+def _key(units: np.int64, column: int | np.int64) -> np.uint64:
+    short = np.uint64(UNITS - abs(units))
+    return (short << np.uint64(32)) | (np.uint64(column) << np.uint64(1)) | np.uint64(units < 0)
+
+
+@kernel
+def _column(key: np.uint64) -> np.int64:
+    return np.int64((key & np.uint64(0xFFFFFFFF)) >> np.uint64(1))
+
+
+@kernel
+def _size(key: np.uint64) -> np.int64:
+    return np.int64(UNITS) - np.int64((key & ~OPEN) >> np.uint64(32))
+
+
+@kernel
+def _settled(key: np.uint64, raw: Floats, row: int, start: int, stop: int, least: int) -> np.uint64:
+    """The key itself, told anew from the columns where it is open; NOBODY where they have no correlation."""
+    if key & OPEN == np.uint64(0):
+        return key
+    column = _column(key)
+    units = _exact(raw[row, start:stop], raw[column, start:stop], least)
+    return NOBODY if units == NONE else _key(units, column)
 
 
 @kernel
@@ -250,14 +289,14 @@ def odd_rows(
     start: int,
     stop: int,
     least: int,
-    out: Ints,
+    out: Keys,
 ) -> None:
-    """Correlations, in units, of every node with the columns that lack values or are hard to tell.
+    """Keys of the correlations of every node with the columns that lack values or are hard to tell.
 
     odd : (g,); odd_of : (n_tiles * TILE,) which odd one a column is, -1 none
     totals : (3, n_tiles * TILE) numbers, sums and sums of squares; noise : error of the squares
     lacks : `left_out` of all odd ones, own_lacks of these
-    raw : (n_tiles * TILE, n_rows), start and stop of the window; out : (g, n_tiles * TILE), comes filled with NONE
+    raw : (n_tiles * TILE, n_rows), start and stop of the window; out : (g, n_tiles * TILE), comes filled with NOBODY
     """
     n_tiles = len(odd_of) // TILE
     for g in range(len(odd)):
@@ -274,29 +313,13 @@ def odd_rows(
                 xx -= lacks[h, 2, i]
             xx -= x * x / n
             yy -= y * y / n
+            key = OPEN
             if xx > 0.0 and yy > 0.0:
                 error = noise[i] / xx + noise[j] / yy
                 if error < UNSURE * UNIT:
                     value = (_product(products, i, j, n_tiles) - x * y / n) / (np.sqrt(xx) * np.sqrt(yy))
-                    out[g, j] = _units(value, error, raw[i, start:stop], raw[j, start:stop], least)
-                    continue
-            out[g, j] = _exact(raw[i, start:stop], raw[j, start:stop], least)
-
-
-@kernel
-def _units(value: float, error: float, x: Floats, y: Floats, least: int) -> np.int64:
-    """A correlation that is known but for an error, in units."""
-    scaled = value * UNITS
-    nearest = np.rint(scaled)
-    if abs(scaled - nearest) + error * UNITS < 0.5:
-        return np.int64(max(-1.0 * UNITS, min(1.0 * UNITS, nearest)))
-    return _exact(x, y, least)
-
-
-@kernel
-def _key(units: np.int64, column: int) -> np.uint64:
-    short = np.uint64(UNITS - abs(units))
-    return (short << np.uint64(32)) | (np.uint64(column) << np.uint64(1)) | np.uint64(units < 0)
+                    key = _told(value, error)
+            out[g, j] = _settled(key | (np.uint64(j) << np.uint64(1)), raw, i, start, stop, least)
 
 
 @kernel
@@ -304,13 +327,11 @@ def choose(
     nodes: Ints,
     k: int,
     floors: Floats,
-    columns: Small,
-    values: Floats,
+    candidates: Keys,
     counts: Small,
     odd: Ints,
     odd_of: Ints,
-    odd_units: Ints,
-    errors: Floats,
+    odd_keys: Keys,
     raw: Floats,
     start: int,
     stop: int,
@@ -318,9 +339,9 @@ def choose(
     keys: Keys,
     short: Bools,
 ) -> int:
-    """Keys of each node's candidates, in any order, the rest of the line NOBODY; how many the longest line has.
+    """Settled keys of each node's candidates, in any order, then NOBODY; how many the longest line has.
 
-    columns, values, counts : what each thread's `sweep` kept, (n_threads, n_tiles * TILE, room)
+    candidates, counts : what each thread's `sweep` kept, (n_threads, n_tiles * TILE, room)
     keys : (n_nodes, width), written; short : (n_nodes,), written: the k nearest are not surely among the candidates
     """
     longest = 0
@@ -328,29 +349,25 @@ def choose(
         i = nodes[at]
         line = keys[at]
         n, good, whole = 0, 0, odd_of[i] < 0
-        enough = np.int64(np.ceil(min(floors[i], 2.0) * UNITS)) + 2
-        for thread in range(len(columns)):
-            whole &= counts[thread, i] <= columns.shape[2]
-            for c in range(min(counts[thread, i], columns.shape[2])):
-                j = int(columns[thread, i, c])
-                units = _units(
-                    values[thread, i, c], errors[i] + errors[j], raw[i, start:stop], raw[j, start:stop], least
-                )
-                if n < len(line):
-                    line[n] = _key(units, j)
+        enough = int(np.ceil(min(floors[i], 2.0) * UNITS)) + 2
+        for thread in range(len(candidates)):
+            kept = candidates[thread, i, : counts[thread, i]]
+            whole &= counts[thread, i] <= len(kept) <= len(line) - n
+            for key in kept[: len(line) - n]:
+                line[n] = _settled(key, raw, i, start, stop, least)
+                good += int(_size(line[n]) >= enough)
                 n += 1
-                good += int(abs(units) >= enough)
         for g in range(len(odd)):
-            units = odd_units[g, i]
-            if units != NONE and abs(units) >= enough:
+            key = odd_keys[g, i]
+            if key != NOBODY and _size(key) >= enough:
+                whole &= n < len(line)
                 if n < len(line):
-                    line[n] = _key(units, odd[g])
-                n += 1
-                good += 1
-        whole &= n <= len(line)
+                    line[n] = (key & ~COLUMNS) | (np.uint64(odd[g]) << np.uint64(1))
+                    good += 1
+                    n += 1
         short[at] = not whole or good < k
-        line[min(n, len(line)) :] = NOBODY
-        longest = max(longest, min(n, len(line)))
+        line[n:] = NOBODY
+        longest = max(longest, n)
     return longest
 
 
@@ -363,10 +380,10 @@ def look_again(
     means: Floats,
     sums: Floats,
     inverse: Floats,
+    errors: Floats,
     odd: Ints,
     odd_of: Ints,
-    odd_units: Ints,
-    errors: Floats,
+    odd_keys: Keys,
     raw: Floats,
     start: int,
     stop: int,
@@ -374,33 +391,31 @@ def look_again(
     keys: Keys,
 ) -> int:
     """As `choose`, of the nodes that came out short, among all columns; the width that the longest line needs."""
-    n_tiles = len(inverse) // TILE
-    found, sizes = np.empty(len(inverse)), np.empty(len(inverse))
+    n_columns = len(inverse)
+    found, sizes = np.empty(n_columns, np.uint64), np.empty(n_columns, np.int64)
     longest = 0
     for at in np.flatnonzero(short):
         i = nodes[at]
-        for j in range(len(inverse)):
-            found[j] = np.nan
-            if odd_of[i] >= 0:
-                if odd_units[odd_of[i], j] != NONE:
-                    found[j] = odd_units[odd_of[i], j] * UNIT
-            elif j != i and not np.isnan(inverse[i] * inverse[j]):
-                found[j] = (_product(products, i, j, n_tiles) - means[i] * sums[j]) * (inverse[i] * inverse[j])
-        if odd_of[i] < 0:
+        if odd_of[i] >= 0:
+            found[:] = odd_keys[odd_of[i]]
+        else:
+            for j in range(n_columns):
+                found[j] = NOBODY
+                if j != i and not np.isnan(inverse[i] * inverse[j]):
+                    product = _product(products, i, j, n_columns // TILE) - means[i] * sums[j]
+                    key = _told(product * (inverse[i] * inverse[j]), errors[i] + errors[j])
+                    found[j] = key | (np.uint64(j) << np.uint64(1))
             for g in range(len(odd)):
-                if odd_units[g, i] != NONE:
-                    found[odd[g]] = odd_units[g, i] * UNIT
-        for j in range(len(found)):
-            sizes[j] = -1.0 if np.isnan(found[j]) else abs(found[j])
-        floor = np.partition(sizes, len(sizes) - k)[len(sizes) - k] - 2 * UNIT if k < len(sizes) else -1.0
-        floor = max(floor, -0.5)
+                if odd_keys[g, i] != NOBODY:
+                    found[odd[g]] = (odd_keys[g, i] & ~COLUMNS) | (np.uint64(odd[g]) << np.uint64(1))
+        for j in range(n_columns):
+            sizes[j] = -1 if found[j] == NOBODY else _size(found[j])
+        floor = max(0, np.partition(sizes, n_columns - k)[n_columns - k] - 2) if k < n_columns else 0
         n = 0
-        for j in range(len(found)):
+        for j in range(n_columns):
             if sizes[j] >= floor:
                 if n < keys.shape[1]:
-                    told = odd_of[i] >= 0 or odd_of[j] >= 0
-                    error = 0.0 if told else errors[i] + errors[j]
-                    keys[at, n] = _key(_units(found[j], error, raw[i, start:stop], raw[j, start:stop], least), j)
+                    keys[at, n] = _settled(found[j], raw, i, start, stop, least)
                 n += 1
         keys[at, min(n, keys.shape[1]) :] = NOBODY
         longest = max(longest, n)
@@ -426,13 +441,15 @@ def read_off(
     src, dst, corr : (n_nodes, k), written; src -1 where there is none
     """
     for at in range(len(nodes)):
+        floors[nodes[at]] = np.inf
         for c in range(k):
             key = keys[at, c] if c < width else NOBODY
             if key == NOBODY:
-                src[at, c] = -1
-                continue
-            units = UNITS - np.int64(key >> np.uint64(32))
+                src[at, c:] = -1
+                break
+            size = _size(key) / UNITS
             src[at, c] = names[nodes[at]]
-            dst[at, c] = names[np.int64((key & np.uint64(0xFFFFFFFF)) >> np.uint64(1))]
-            corr[at, c] = (-units if key & np.uint64(1) else units) / UNITS
-        floors[nodes[at]] = share * abs(corr[at, k - 1]) if src[at, k - 1] >= 0 else np.inf
+            dst[at, c] = names[_column(key)]
+            corr[at, c] = -size if key & np.uint64(1) else size
+            if c == k - 1:
+                floors[nodes[at]] = share * size

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nexus.maths import correlation_kernels as kernels
-from nexus.maths.correlation_kernels import NONE, TILE
+from nexus.maths.correlation_kernels import NOBODY, TILE, Keys
 from nexus.maths.types import Floats, Ints
 
 ROUNDING = 4 * 2.0**-53
@@ -51,7 +51,7 @@ class _Level:
     """What the columns are in one window, (n_tiles * TILE,) each; the odd ones, (g,), lack values or are hard to tell.
 
     errors : of the correlation of two columns, as the sum of theirs; inverse : 1 / norm, NaN for all but the plain ones
-    odd_of : which odd one a column is, -1 none; odd_units : (g, n_tiles * TILE)
+    odd_of : which odd one a column is, -1 none; odd_keys : (g, n_tiles * TILE)
     """
 
     start: int
@@ -84,9 +84,8 @@ class Windows:
         self._at: tuple[int, int] | None = None  # the window that the products are of
         self._seen = np.zeros(tiles * TILE)  # sum of the squares that went into the products
         self._steps = 0
-        self._columns = np.empty((threads.n, tiles * TILE, ROOM * k), np.int32)
-        self._values = np.empty(self._columns.shape)
-        self._counts = np.empty(self._columns.shape[:2], np.int32)
+        self._candidates = np.empty((threads.n, tiles * TILE, ROOM * k), np.uint64)
+        self._counts = np.empty((threads.n, tiles * TILE), np.int32)
         threads.share(lambda _, part: self._lay_out(returns, head, part), tiles)
 
     def _lay_out(self, returns: Floats, head: int, tiles: slice) -> None:
@@ -105,10 +104,10 @@ class Windows:
         padded[: len(floors)] = floors
         self._counts[:] = 0
         self._threads.share(lambda thread, part: self._sweep(moves, level, padded, thread, part), len(self._pairs))
-        odd_units = self._odd_units(level, nodes)
+        odd_keys = self._odd_keys(level, nodes)
         shape = (len(nodes), self._k)
         out = Nearest(np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape))
-        self._threads.share(lambda _, part: self._choose(level, odd_units, nodes[part], padded, out, part), len(nodes))
+        self._threads.share(lambda _, part: self._choose(level, odd_keys, nodes[part], padded, out, part), len(nodes))
         floors[nodes] = padded[nodes]
         return out
 
@@ -144,19 +143,19 @@ class Windows:
 
     def _sweep(self, moves: Ints, level: _Level, floors: Floats, thread: int, part: slice) -> None:
         kernels.sweep(
-            self._pairs[part], self._x, self._products[part], moves, level.means, level.sums, level.inverse, floors,
-            self._columns[thread], self._values[thread], self._counts[thread],
+            self._pairs[part], self._x, self._products[part], moves, level.means, level.sums, level.inverse,
+            level.errors, floors, self._candidates[thread], self._counts[thread],
         )  # fmt: skip
 
-    def _odd_units(self, level: _Level, nodes: Ints) -> Ints:
-        units = np.full((len(level.odd), len(level.odd_of)), NONE)
+    def _odd_keys(self, level: _Level, nodes: Ints) -> Keys:
+        keys = np.full((len(level.odd), len(level.odd_of)), NOBODY)
         if len(level.odd):
             lacks = np.zeros((len(level.odd), 3, len(level.odd_of)))
 
             def tell(_: int, part: slice) -> None:
                 kernels.odd_rows(
                     level.odd[part], level.odd_of, nodes, self._products, level.totals, lacks[part], lacks,
-                    level.noise, self._raw, level.start, level.stop, self._least, units[part],
+                    level.noise, self._raw, level.start, level.stop, self._least, keys[part],
                 )  # fmt: skip
 
             self._threads.share(
@@ -166,25 +165,25 @@ class Windows:
                 len(level.odd),
             )
             self._threads.share(tell, len(level.odd))
-        return units
+        return keys
 
-    def _choose(self, level: _Level, odd_units: Ints, nodes: Ints, floors: Floats, out: Nearest, part: slice) -> None:
+    def _choose(self, level: _Level, odd_keys: Keys, nodes: Ints, floors: Floats, out: Nearest, part: slice) -> None:
         keys = np.empty((len(nodes), 2 * ROOM * self._k), np.uint64)
         short = np.empty(len(nodes), np.bool_)
         window = (self._raw, level.start, level.stop, self._least)
         longest = kernels.choose(
-            nodes, self._k, floors, self._columns, self._values, self._counts, level.odd, level.odd_of, odd_units,
-            level.errors, *window, keys, short,
+            nodes, self._k, floors, self._candidates, self._counts, level.odd, level.odd_of, odd_keys,
+            *window, keys, short,
         )  # fmt: skip
         while short.any():
             needed = kernels.look_again(
-                nodes, short, self._k, self._products, level.means, level.sums, level.inverse, level.odd, level.odd_of,
-                odd_units, level.errors, *window, keys,
+                nodes, short, self._k, self._products, level.means, level.sums, level.inverse, level.errors,
+                level.odd, level.odd_of, odd_keys, *window, keys,
             )  # fmt: skip
             longest = max(longest, min(needed, keys.shape[1]))
             if needed <= keys.shape[1]:
                 break
-            wider = np.full((len(nodes), needed), kernels.NOBODY)
+            wider = np.full((len(nodes), needed), NOBODY)
             wider[:, : keys.shape[1]] = keys
             keys = wider
         keys[:, :longest].sort(axis=1)
