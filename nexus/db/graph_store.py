@@ -21,6 +21,7 @@ __all__ = ["Snapshots", "graph_version", "write_graphs"]
 
 LOCK = 4203
 """First key of the advisory locks of graphs; the second is a hash of the graph's name."""
+_NOBODY = np.empty(0, np.int64)
 PART = 2**23  # edges of one round of COPY: some hundred megabytes encoded
 
 
@@ -149,8 +150,9 @@ def _check(graph: Graph, closes: Mapping[date, datetime]) -> None:
             raise InputError(f"{what}: the {kind} nodes do not ascend; sort them, each once")
     for (source, relation, target), edges in graph.edges.items():
         _check_edges(f"{what}, {source} {relation} {target}", edges)
-        graph.places(source, edges.src)
-        graph.places(target, edges.dst)
+        for node_type, ends in ((source, edges.src), (target, edges.dst)):
+            if not np.isin(ends, graph.nodes.get(node_type, _NOBODY)).all():
+                graph.places(node_type, ends)  # names who is missing
 
 
 def _check_edges(what: str, edges: Edges) -> None:
