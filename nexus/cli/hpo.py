@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -26,7 +27,8 @@ def list_(storage: str | None) -> None:
     """List the studies, the newest first, with their trials and the best loss."""
     import optuna
 
-    summaries = optuna.get_all_study_summaries(_storage(storage))
+    with _storage(storage) as opened:
+        summaries = optuna.get_all_study_summaries(opened)
     for summary in sorted(summaries, key=lambda one: str(one.datetime_start), reverse=True):
         best = summary.best_trial
         loss = f"best {best.value:.6g}" if best is not None and best.value is not None else "none ended yet"
@@ -46,19 +48,16 @@ def watch(study: str | None, storage: str | None, every: float, once: bool) -> N
     from rich.console import Console
     from rich.live import Live
 
-    opened = _storage(storage)
-    found = optuna.load_study(study_name=study or _newest(opened), storage=opened)
     console = Console()
-    if once or not console.is_terminal:
-        console.print(table(found))
-        return
-    with Live(table(found), console=console, refresh_per_second=4) as live:
-        try:
+    with _storage(storage) as opened:
+        found = optuna.load_study(study_name=study or _newest(opened), storage=opened)
+        if once or not console.is_terminal:
+            console.print(table(found))
+            return
+        with Live(table(found), console=console, refresh_per_second=4) as live, suppress(KeyboardInterrupt):
             while True:
                 time.sleep(every)
                 live.update(table(found))
-        except KeyboardInterrupt:
-            return
 
 
 def table(study: optuna.Study) -> Table:
@@ -94,7 +93,7 @@ def _brief(value: object) -> str:
     return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _storage(url: str | None) -> optuna.storages.RDBStorage:
+def _storage(url: str | None) -> AbstractContextManager[optuna.storages.RDBStorage]:
     from nexus.contract.hpo import open_storage
     from nexus.db import admin
     from nexus.db.engine import Database

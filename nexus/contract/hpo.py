@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -87,12 +88,13 @@ def run_hpo(
         database, module, list(chunks), dict(params or {}), seed, device_of(module, device), load_id,
         home or settings().home,
     )  # fmt: skip
-    study = search.study(storage or storage_url(database))
-    for _ in progress(range(trials)):
-        if _ended(study) >= trials:
-            break
-        study.optimize(search.objective, n_trials=1, catch=(InputError,))
-    return search.conclude(study)
+    with open_storage(storage or storage_url(database)) as opened:
+        study = search.study(opened)
+        for _ in progress(range(trials)):
+            if _ended(study) >= trials:
+                break
+            study.optimize(search.objective, n_trials=1, catch=(InputError,))
+        return search.conclude(study)
 
 
 @dataclass
@@ -132,12 +134,11 @@ class _Search:
         )  # fmt: skip
         return f"{self.module.name} {self.module.version} chunk {numbers} {of[:12]}"
 
-    def study(self, url: str) -> optuna.Study:
+    def study(self, storage: optuna.storages.RDBStorage) -> optuna.Study:
         """The study, begun or gone on with."""
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        storage = open_storage(url)
         epochs = settled(self.module, self.fixed)["epochs"]
         study = optuna.create_study(
             storage=storage,
@@ -245,8 +246,9 @@ class _Losses:
             raise optuna.TrialPruned
 
 
-def open_storage(url: str) -> optuna.storages.RDBStorage:
-    """Optuna's storage at a URL, its tables made where they are missing.
+@contextmanager
+def open_storage(url: str) -> Iterator[optuna.storages.RDBStorage]:
+    """Optuna's storage at a URL, its tables made where they are missing; its connections are closed at the end.
 
     Raises
     ------
@@ -259,10 +261,15 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of the heartbeat
-            return optuna.storages.RDBStorage(url, heartbeat_interval=HEARTBEAT, grace_period=GRACE)
+            storage = optuna.storages.RDBStorage(url, heartbeat_interval=HEARTBEAT, grace_period=GRACE)
     except (SQLAlchemyError, ImportError, ValueError) as error:
         cause = str(error).strip().splitlines()[0]
         raise InputError(f"storage {url.split('@')[-1]}: {cause}; give a URL as sqlite:///studies.db") from error
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def _ended(study: optuna.Study) -> int:

@@ -1,0 +1,169 @@
+"""A search on a small simulated market: counted, resumed, shared between processes, and left for `train-best`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import optuna
+import pytest
+from click.testing import CliRunner
+from contract.linear import Linear
+from sqlalchemy import text
+
+from nexus.cli.hpo import hpo as watched
+from nexus.contract.fit import fit
+from nexus.contract.hpo import ALL_TRIALS, open_storage, run_hpo
+from nexus.contract.params import best_params, module_home, settled
+from nexus.contract.reading import chunks_of, read_training
+from nexus.contract.splits import Chunk, Plan
+from nexus.db.engine import Database
+from nexus.db.studies import storage_url
+from nexus.errors import InputError
+from nexus.ingest.run import ingest_frames
+from nexus.ingest.simulate import simulate, tables
+from nexus.settings import Settings
+
+LINEAR = Linear()
+PLAN = Plan(first_train_months=18, validation_months=6, test_months=6)
+FAST = {"epochs": 4, "batch": 512}
+
+
+@pytest.fixture(scope="module")
+def market(database: Database) -> Database:
+    """Prices of twenty companies over three years."""
+    frames = {name: frame for name, frame in tables(simulate(seed=4, sessions=800, listed=20)).items()}
+    ingest_frames(database, frames, "simulated-4")
+    return database
+
+
+@pytest.fixture
+def chunks(market: Database, configured: Settings) -> Iterator[list[Chunk]]:
+    yield chunks_of(market, LINEAR, PLAN)
+
+
+def test_a_search_leaves_the_best_of_its_trials(market: Database, chunks: list[Chunk], configured: Settings) -> None:
+    found = run_hpo(market, LINEAR, chunks[-1:], 3, params=FAST, seed=11, home=configured.home)
+    assert best_params(configured.home, LINEAR) == found.params
+    told = json.loads((module_home(configured.home, LINEAR) / ALL_TRIALS).read_text())
+    assert [trial["number"] for trial in told] == [0, 1, 2]
+    losses = [trial["loss"] for trial in told if trial["state"] == "complete"]
+    assert found.loss == min(losses)
+    # the same parameters, fitted by themselves: the loss is what it was said to be
+    panels = read_training(market, LINEAR, chunks[-1])
+    examples = [LINEAR.examples(panels.train, chunks[-1].train)]
+    examples += [LINEAR.examples(panels.validation, chunks[-1].validation)]
+    fitted = fit(LINEAR, *examples, {**settled(LINEAR, found.params), "seed": 11})
+    assert fitted.progress.best_loss == found.loss
+
+
+def test_every_trial_is_counted(market: Database, chunks: list[Chunk], configured: Settings) -> None:
+    before = _runs(market)
+    run_hpo(market, LINEAR, chunks[:1], 2, params=FAST, seed=12, home=configured.home)
+    after = _runs(market)
+    assert len(after) == len(before) + 2
+    assert {(run.status, run.trained_to) for run in after[len(before) :]} == {("done", chunks[0].trained_to)}
+
+
+def test_a_search_goes_on_with_what_there_is(market: Database, chunks: list[Chunk], configured: Settings) -> None:
+    first = run_hpo(market, LINEAR, chunks[:1], 1, params=FAST, seed=13, home=configured.home)
+    # what it left is now the base of the next search, and does not make it another study
+    base = {**(best_params(configured.home, LINEAR) or {}), **FAST}
+    second = run_hpo(market, LINEAR, chunks[:1], 3, params=base, seed=13, home=configured.home)
+    assert second.study == first.study
+    assert sum(second.states.values()) == 3
+    assert second.loss <= first.loss
+    again = run_hpo(market, LINEAR, chunks[:1], 3, params=FAST, seed=13, home=configured.home)
+    assert again == second
+
+
+def test_all_chunks_together_are_a_mean(market: Database, chunks: list[Chunk], configured: Settings) -> None:
+    found = run_hpo(market, LINEAR, chunks, 1, params=FAST, seed=14, home=configured.home)
+    losses = []
+    for chunk in chunks:
+        panels = read_training(market, LINEAR, chunk)
+        train, tried = LINEAR.examples(panels.train, chunk.train), LINEAR.examples(panels.validation, chunk.validation)
+        losses.append(fit(LINEAR, train, tried, {**settled(LINEAR, found.params), "seed": 14}).progress.best_loss)
+    assert len(losses) > 1
+    assert found.loss == sum(losses) / len(losses)
+
+
+def test_other_data_code_or_seed_are_another_study(market: Database, chunks: list[Chunk], configured: Settings) -> None:
+    first = chunks[:1]
+    names = {
+        run_hpo(market, LINEAR, chosen, 1, params=params, seed=seed, home=configured.home).study
+        for chosen, params, seed in (
+            (first, FAST, 15), (first, FAST, 16), (chunks[-1:], FAST, 15), (first, {**FAST, "batch": 64}, 15)
+        )
+    }  # fmt: skip
+    assert len(names) == 4
+
+
+def test_trials_that_fail_say_why(market: Database, chunks: list[Chunk], configured: Settings) -> None:
+    class Diverging(Linear):
+        name = "diverging"
+
+        def space(self, trial: optuna.Trial) -> dict[str, object]:
+            return {"lr": trial.suggest_float("lr", 1e30, 1e35)}
+
+    with pytest.raises(InputError, match=r"no trial of 2 came to its end.*loss"):
+        run_hpo(market, Diverging(), chunks[:1], 2, params={**FAST, "clip_norm": 0}, home=configured.home)
+    with market.read() as connection:
+        failed = connection.scalars(text("SELECT status FROM model_runs WHERE module = 'diverging'")).all()
+    assert failed == ["failed", "failed"]
+
+
+def test_sqlite_for_those_who_want_it(
+    market: Database, chunks: list[Chunk], configured: Settings, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'studies.db'}"
+    found = run_hpo(market, LINEAR, chunks[:1], 2, url, params=FAST, home=configured.home)
+    with open_storage(url) as opened:
+        assert optuna.load_study(study_name=found.study, storage=opened).best_value == found.loss
+    with pytest.raises(InputError, match="give a URL as sqlite"), open_storage("nonsense://x"):
+        pass
+
+
+def test_two_processes_and_a_kill(market: Database, chunks: list[Chunk], configured: Settings) -> None:
+    """One is killed in the middle of a trial; the other goes on to the number asked for."""
+    command = [sys.executable, str(Path(__file__).with_name("search_linear.py")), str(configured.home), "17"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    killed, other = (subprocess.Popen([*command, str(4)], env=environment) for _ in range(2))
+    deadline = time.monotonic() + 90
+    while not _running(market) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert other.wait(timeout=120) == 0
+    found = run_hpo(market, LINEAR, chunks[:1], 4, params=FAST, seed=17, home=configured.home)
+    assert found.states["complete"] + found.states.get("pruned", 0) >= 4
+
+
+def test_watch_shows_the_trials(market: Database, chunks: list[Chunk], configured: Settings) -> None:
+    found = run_hpo(market, LINEAR, chunks[:1], 2, params=FAST, seed=18, home=configured.home)
+    shown = CliRunner().invoke(watched, ["watch", found.study, "--once"], catch_exceptions=False).output
+    assert found.study.split()[0] in shown
+    assert "best" in shown and shown.isascii()
+    listed = CliRunner().invoke(watched, ["list"], catch_exceptions=False).output
+    assert found.study in listed
+    with open_storage(storage_url(market)) as opened:
+        assert optuna.load_study(study_name=found.study, storage=opened).best_value == found.loss
+
+
+def _runs(database: Database) -> list[object]:
+    with database.read() as connection:
+        rows = connection.execute(
+            text("SELECT status, trained_to FROM model_runs WHERE params ? 'hpo_trial' ORDER BY started_at")
+        )
+        return list(rows)
+
+
+def _running(database: Database) -> bool:
+    with database.read() as connection:
+        return bool(connection.scalar(text("SELECT count(*) FROM model_runs WHERE status = 'running'")))
