@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -26,8 +27,10 @@ def supply(seed: int, time: Timeline, lives: Lives, wiring: Wiring = "affinity")
         raise ValueError(f"wiring {wiring!r}: one of {', '.join(get_args(Wiring))}")
     if wiring == "random":
         return ties(seed, time, lives, SUPPLIES, uniformly)
-    draw = by_affinity(affinity(seed, len(lives)), once=wiring == "static")
-    return ties(seed, time, lives, SUPPLIES, draw, f"{SUPPLIES.name} by {wiring}")
+    static = wiring == "static"
+    relation = replace(SUPPLIES, vacated=0.0) if static else SUPPLIES
+    draw = by_affinity(affinity(seed, len(lives)), once=static)
+    return ties(seed, time, lives, relation, draw, f"{SUPPLIES.name} by {wiring}")
 
 
 def affinity(seed: int, companies: int) -> Floats:
