@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from nexus.contract.fit import Epoch
 
+MOST_FIGURES = 12
+"""More than these are no line that anybody reads."""
 T = TypeVar("T")
 Walk = Callable[[Iterable[Any]], Iterable[Any]]
 
@@ -91,6 +93,8 @@ def _lines(what: str, items: Iterable[T]) -> Iterator[T]:
 
 def _told(epoch: Epoch) -> str:
     figures = "".join(f", {name} {value:.4g}" for name, value in epoch.metrics.items())
+    if len(epoch.metrics) > MOST_FIGURES:
+        figures = f", {len(epoch.metrics)} figures"
     return (
         f"epoch {epoch.number}/{epoch.of}, loss {epoch.training:.4f}, validation {epoch.validation:.4f}, "
         f"best {epoch.best_loss:.4f}{figures}"

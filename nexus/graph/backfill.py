@@ -39,6 +39,7 @@ def backfill(name: str, build: bool, verdicts: bool | None, **options: Any) -> N
 
     Each chunk is trained on what was known before its test months; it embeds those and the last month before them.
     """
+    from nexus.contract.reading import chunks_of
     from nexus.db import admin
     from nexus.db.engine import Database
 
@@ -46,7 +47,7 @@ def backfill(name: str, build: bool, verdicts: bool | None, **options: Any) -> N
     module, database = _module(name), admin.ready(Database.configured())
     if build:
         _build(database, module, asked)
-    chunks = asked.chosen(_chunks(database, module, asked.plan, asked.load_id))
+    chunks = asked.chosen(chunks_of(database, module, asked.plan, asked.load_id))
     shared = {
         "params": asked.given(module), "seed": asked.seed, "device": asked.device, "home": asked.folder,
         "load_id": asked.load_id,
@@ -56,7 +57,7 @@ def backfill(name: str, build: bool, verdicts: bool | None, **options: Any) -> N
     done = [_chunk(database, module, chunk, shared) for chunk in chunks]
     anew = sum(trained.anew for trained, _ in done)
     if verdicts or (verdicts is None and anew and not asked.single_fit):
-        _judge(database, module, asked.plan, shared)
+        _judge(database, module, asked.plan, [chunk.number for chunk in chunks], shared)
     click.echo(_summary(done, anew, perf_counter() - begun))
 
 
@@ -87,19 +88,6 @@ def _build(database: Database, module: Learned[Any, Any], asked: Asked) -> None:
         click.echo(str(built))
 
 
-def _chunks(database: Database, module: Learned[Any, Any], plan: Plan, load_id: int | None) -> Sequence[Chunk]:
-    """The chunks of the plan; where there are no snapshots, what to do about it."""
-    from nexus.contract.reading import chunks_of
-    from nexus.db.graph_store import Snapshots
-
-    for graph in _graphs(module):
-        if not len(Snapshots.open(database, graph, load_id=load_id).days):
-            raise InputError(
-                f'graph "{graph}": there is no snapshot; run python -m nexus.graph.snapshots first, or add --build'
-            )
-    return chunks_of(database, module, plan, load_id)
-
-
 def _graphs(module: Learned[Any, Any]) -> list[str]:
     return [name.partition(".")[2] for name in module.inputs if name.startswith("graph_snapshots.")]
 
@@ -119,12 +107,14 @@ def _chunk(
     return trained, predicted
 
 
-def _judge(database: Database, module: Learned[Any, Any], plan: Plan, shared: Mapping[str, Any]) -> None:
+def _judge(
+    database: Database, module: Learned[Any, Any], plan: Plan, numbers: Sequence[int], shared: Mapping[str, Any]
+) -> None:
     from nexus.graph.gnn.trainer import HGTLinks
     from nexus.graph.gnn.verdicts import link_verdicts
 
     if isinstance(module, HGTLinks):
-        for verdict in link_verdicts(database, plan, module=module, **shared):
+        for verdict in link_verdicts(database, plan, numbers, module=module, **shared):
             click.echo(verdict.sentence)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import networkx as nx
 import numpy as np
 import pytest
+from graph.link_graphs import BOARD, HOLDS, SUPPLY, graph, random_graphs
 
 from nexus.graph.gnn.baselines import BASELINES, History, baselines, paths_between
 from nexus.graph.gnn.links import transitions
 from nexus.graph.gnn.negatives import question
-from tests.graph.link_graphs import BOARD, HOLDS, SUPPLY, graph, random_graphs
 
 
 def as_networkx(snapshot):

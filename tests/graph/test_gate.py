@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from graph.link_graphs import HOLDS, SUPPLY, random_graphs
 from scipy.stats import bootstrap
 
 from nexus.graph.gnn.baselines import History, baselines
@@ -11,7 +12,6 @@ from nexus.graph.gnn.gate import Score, difference_interval, mark, pooled, verdi
 from nexus.graph.gnn.links import transitions
 from nexus.graph.gnn.negatives import question
 from nexus.maths.ranking import auc
-from tests.graph.link_graphs import HOLDS, SUPPLY, random_graphs
 
 
 def judged(graphs, edge_type, model):

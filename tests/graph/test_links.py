@@ -6,12 +6,12 @@ import itertools
 
 import numpy as np
 import pytest
+from graph.link_graphs import BOARD, HOLDS, SUPPLY, graph, random_graphs
 from scipy.stats import mannwhitneyu
 
 from nexus.errors import InputError
 from nexus.graph.gnn.links import ends, transition, transitions
 from nexus.graph.gnn.negatives import LIKE, Sampler, negatives, question
-from tests.graph.link_graphs import BOARD, HOLDS, SUPPLY, graph, random_graphs
 
 TYPES = [SUPPLY, BOARD, HOLDS]
 

@@ -174,14 +174,21 @@ def _asked(transitions: Mapping[EdgeType, Sequence[Transition]]) -> dict[EdgeTyp
 
 
 def link_loss(network: HGTEncoder, batch: LinkBatch) -> Tensor:
-    """Binary cross-entropy of edges against pairs that are none: a mean per edge type, then over edge types."""
+    """Binary cross-entropy of edges against pairs that are none: a mean per edge type, then over edge types.
+
+    A type of which every pair is an edge teaches nothing, and is left out; where all are, 0.
+    """
     embedded = network.embed_many(batch.encoded)
     losses = []
     for kind, (pairs, edges) in batch.pairs.items():
+        if pairs.shape[-1] == edges:
+            continue
         logits = batch.encoded.scores(embedded, kind, pairs)
         label = torch.zeros_like(logits)
         label[:edges] = 1.0
         losses.append(nn.functional.binary_cross_entropy_with_logits(logits, label))
+    if not losses:
+        return torch.cat(list(embedded.values())).sum() * 0.0
     return torch.stack(losses).mean()
 
 

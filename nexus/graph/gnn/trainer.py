@@ -107,6 +107,7 @@ class HGTLinks(TorchLearned[Links]):
         for asked, score in self.marks(state, examples):
             found.setdefault(f"{_name(asked.edge_type)}/{asked.kind}", []).append((score, asked.rules))
         figures: dict[str, float] = {}
+        log.info("links after epoch %d: AUC and average precision, the model's and the simple rules'", state.epoch)
         for name, rows in sorted(found.items()):
             figures[f"{name}/edges"] = sum(score.positives for score, _ in rows)
             figures[f"{name}/auc"], figures[f"{name}/ap"] = pooled([score for score, _ in rows])
@@ -198,14 +199,14 @@ def leave(path: Path, state: TorchState, about: Mapping[str, Any]) -> None:
 
 
 def _told(name: str, figures: Mapping[str, float]) -> str:
-    """One line of AUC and average precision, the model's and the rules'."""
+    """One line: the model's figures and the rules'."""
     edges = int(figures[f"{name}/edges"])
     if name.endswith("/new") and edges < LEAST_EDGES:
         return f"{name}: {edges} new edges; the graph is static and the AUC says nothing"
-    rules = ", ".join(
-        f"{rule} {figures[f'{name}/auc/{rule}']:.3f} {figures[f'{name}/ap/{rule}']:.3f}" for rule in BASELINES
-    )
-    return f"{name}: {edges} edges, AUC {figures[f'{name}/auc']:.3f} AP {figures[f'{name}/ap']:.3f}; {rules}"
+    if np.isnan(figures[f"{name}/auc"]):
+        return f"{name}: {edges} edges, and every pair is one; the AUC says nothing"
+    rules = [f"{rule} {figures[f'{name}/auc/{rule}']:.3f} {figures[f'{name}/ap/{rule}']:.3f}" for rule in BASELINES]
+    return f"{name}: {edges} edges, {figures[f'{name}/auc']:.3f} {figures[f'{name}/ap']:.3f}; {', '.join(rules)}"
 
 
 def _key(state: TorchState) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def link_verdicts(
     database: Database,
     plan: Plan | None = None,
+    numbers: Sequence[int] | None = None,
     *,
     module: HGTLinks = HGT,
     params: Mapping[str, Any] | None = None,
@@ -30,7 +31,8 @@ def link_verdicts(
 ) -> list[LinkVerdict]:
     """One verdict per edge type, on the new edges after every test snapshot of the plan's chunks.
 
-    The other arguments are as those of `nexus.contract.runner.restore`: they say which trainings.
+    numbers : of the chunks, default all
+    params, seed, home : say which trainings, as in `nexus.contract.runner.restore`
 
     Raises
     ------
@@ -43,6 +45,8 @@ def link_verdicts(
     model: dict[EdgeType, list[Score]] = {}
     rules: dict[EdgeType, dict[str, list[Score]]] = {}
     for chunk in chunks_of(database, module, plan, load_id):
+        if numbers is not None and chunk.number not in numbers:
+            continue
         restored = restore(module, chunk, params=params, seed=seed, device=device, home=home)
         after = days[days.index(chunk.test[-1]) + 1 :][:1]
         examples = module.examples(panel, [*chunk.test, *after])
