@@ -160,6 +160,7 @@ def test_who_leaves_the_universe_becomes_extended(world: World) -> None:
     assert world.edges(graph, "company", "licenses", "extended") == {("A", "D"): 1.0}
     assert world.edges(graph, "director", "director_of", "extended") == {("Q", "D"): 1.0, ("R", "F"): 1.0}
     assert world.edges(graph, "company", "board", "company") == {("A", "B"): 2}
+    assert [kind for kind in graph.edges if kind[1] == "board"] == [("company", "board", "company")]
 
 
 def test_fund_similarity_is_a_spectrum(world: World) -> None:
