@@ -10,15 +10,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from made_rows import SUPPLY, edges, embedding, graph, put, some_loads, some_run
 from small_market import COMPANIES, SESSIONS, Market, build, close_of
+from sqlalchemy import text
 
 from nexus.db.engine import Database
 from nexus.db.graph import Graph
 from nexus.db.graph_store import write_graphs
 from nexus.db.panel import Panel
+from nexus.maths.hlz import threshold
 from nexus.maths.types import Floats
-from nexus.settings import settings
+from nexus.settings import Settings, settings
 from nexus.signals.available import available
 from nexus.signals.canary import canaries
 from nexus.signals.evaluate import evaluate
@@ -26,6 +29,7 @@ from nexus.signals.factors import graph_based
 from nexus.signals.factors.graph_based import FALSIFIERS, GRAPH, MODEL, same_weights
 from nexus.signals.scores import compute_scores, inputs_of
 from nexus.signals.user import factors
+from research import phase9_gnn_drift_backtest as phase9
 
 NAMES = (
     "graph_gnn_embedding_drift",
@@ -287,6 +291,29 @@ def test_no_refit_is_another_claim_and_counted(database: Database, told: Told, j
     refits = whole.evaluations[0].judged.n - within.evaluations[0].judged.n
     assert refits == 2
     assert within.evaluations[0].same_as is None
+
+
+def test_the_report_of_the_drift(
+    database: Database, configured: Settings, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """30 names are too few for approval; both tables are there, with the pairs at a refit told apart."""
+    monkeypatch.setattr(phase9, "database", lambda: database)
+    ran = CliRunner().invoke(phase9.main, ["--horizons", "21,63", "--register"], catch_exceptions=False)
+    assert ran.exit_code == 0, ran.output
+    lines = ran.output.splitlines()
+    assert sum(line.startswith("all  ") for line in lines) == sum(line.startswith("no refit  ") for line in lines) == 4
+    assert any(line.startswith("pairs at a refit: 2 of ") for line in lines)
+    assert any(line.startswith("no refit: graph_gnn_embedding_drift") for line in lines)
+    with database.read() as connection:
+        names = set(connection.scalars(text("SELECT name FROM signal_registry")))
+    assert sum(name.startswith("graph_gnn_embedding_drift") for name in names) == 2
+
+
+def test_the_chance_to_find_an_effect_is_that_of_a_simulation() -> None:
+    drawn = np.random.default_rng(0).normal(0.03, 0.08, (20_000, 120))
+    t = drawn.mean(axis=1) / (drawn.std(axis=1, ddof=1) / np.sqrt(120))
+    assert phase9.chance(120, 0.08, 400) == pytest.approx(np.mean(np.abs(t) > threshold(120, 400)), abs=0.012)
+    assert phase9.chance(1, 0.08, 400) is None and phase9.chance(50, None, 400) is None
 
 
 def test_without_a_graph_they_are_left_out(
