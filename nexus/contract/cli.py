@@ -12,6 +12,8 @@ from nexus.contract.options import FIT, HPO, MANY, ONE, PLAN, PREDICT, TRAIN, As
 from nexus.contract.terminal import bar, epochs, run
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from nexus.contract.module import Learned, Module
     from nexus.contract.splits import Chunk
     from nexus.db.engine import Database
@@ -172,12 +174,29 @@ def _write(get: Get, options: dict[str, Any], choose: Choose, *, last_day: bool)
         with bar(module.name) as walk:
             done = predict(database, module, days=days[-1:] if last_day else days, progress=walk, **common)
         click.echo(f"{module.name}: {done}")
+        _explain(database, module, asked, None, days[-1:] if last_day else days)
         return
     common |= {"params": asked.given(module), "seed": asked.seed, "device": asked.device, "home": asked.folder}
     for chunk in choose(asked, chunks_of(database, module, asked.plan, asked.load_id)):
         with bar(f"{module.name} chunk {chunk.number}") as walk:
             done = predict(database, module, chunk, progress=walk, **common)
         click.echo(f"{module.name} chunk {chunk.number}: {done}")
+        _explain(database, module, asked, chunk, chunk.test)
+
+
+def _explain(database: Database, module: Module[Any], asked: Asked, chunk: Chunk | None, days: Sequence[date]) -> None:
+    """Explain those days, where that was asked for."""
+    if not asked.explain:
+        return
+    from nexus.contract.explain import explain
+
+    weights: dict[str, Any] = {"params": asked.given(module), "seed": asked.seed} if chunk else {}  # type: ignore[arg-type]
+    with bar(f"{module.name} explained") as walk:
+        done = explain(
+            database, module, chunk, days, device=asked.device, home=asked.folder, load_id=asked.load_id, progress=walk,
+            **weights,
+        )  # fmt: skip
+    click.echo(f"{module.name}: {done}")
 
 
 def _learned(get: Get, verb: str) -> Learned[Any, Any]:

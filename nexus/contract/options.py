@@ -50,7 +50,10 @@ TRAIN = (
     click.option("--fresh", is_flag=True, help="Forget checkpoints of the same training."),
     click.option("--tensorboard", type=click.Path(path_type=Path), help="Folder for scalars of each epoch."),
 )
-PREDICT = (click.option("--again", is_flag=True, help="Compute also what is written."),)
+PREDICT = (
+    click.option("--again", is_flag=True, help="Compute also what is written."),
+    click.option("--explain", is_flag=True, help="Write explanations of those days too."),
+)
 HPO = (
     click.option("--trials", type=click.IntRange(min=1), default=20, show_default=True, help="Of each chunk."),
     click.option("--storage", help="Optuna's  [default: the database]"),
@@ -91,6 +94,7 @@ class Asked:
     fresh: bool = False
     tensorboard: Path | None = None
     again: bool = False
+    explain: bool = False
     trials: int = 20
     storage: str | None = None
 

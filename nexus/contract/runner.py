@@ -128,8 +128,8 @@ def train(
         done = store.outcome()
         if done is not None:
             return Trained(chunk, chosen, **{**done, "run_id": UUID(done["run_id"])}, folder=store.folder, anew=False)
-        run = _run(module, panels.validation, {**chosen, "chunk": chunk.number}, panels.fingerprint)
-        with _running(database, run, used, chunk.trained_to) as running:
+        run = run_of(module, panels.validation, {**chosen, "chunk": chunk.number}, panels.fingerprint)
+        with recorded(database, run, used, chunk.trained_to) as running:
             train_on = module.examples(panels.train, chunk.train)
             tried_on = module.examples(panels.validation, chunk.validation)
             fitted = fit(module, train_on, tried_on, chosen, device=used, store=store, report=report)
@@ -222,9 +222,9 @@ def predict(
     calendar = Calendar.read(database)
     panel = read_prediction(database, module, todo, load_id)
     told_of = {**restored.params, "chunk": number, "weights": restored.weights}
-    run = _run(module, panel, told_of, panel.fingerprint)
+    run = run_of(module, panel, told_of, panel.fingerprint)
     trained_to = chunk.trained_to if chunk else None
-    with _running(database, run, restored.device, trained_to) as running, numerical_threads():
+    with recorded(database, run, restored.device, trained_to) as running, numerical_threads():
         rows, mute = 0, 0
         for day in progress(todo):
             found = module.predict(restored.state, panel.blind(), day)
@@ -259,16 +259,18 @@ def walk(
 
 
 @dataclass
-class _Running:
+class Recorded:
+    """A run that is under way; `metrics` are written at its end."""
+
     run_id: UUID
     metrics: dict[str, Any]
 
 
 @contextmanager
-def _running(database: Database, run: Run, device: str, trained_to: date | None) -> Iterator[_Running]:
+def recorded(database: Database, run: Run, device: str, trained_to: date | None) -> Iterator[Recorded]:
     """The row of a run, from its beginning to its end; no connection is held meanwhile."""
     with database.write() as connection:
-        running = _Running(begin_run(connection, run, trained_to=trained_to, device=_named(device)), {})
+        running = Recorded(begin_run(connection, run, trained_to=trained_to, device=_named(device)), {})
     try:
         yield running
     except BaseException:
@@ -283,7 +285,8 @@ def _identity(module: Learned[Any, Any], chunk: Chunk, params: dict[str, Any], f
     return Identity(module.name, module.version, class_hash(type(module), Module), params, told(chunk), fingerprint)
 
 
-def _run(module: Module[Any], panel: Panel, params: Mapping[str, Any], fingerprint: str) -> Run:
+def run_of(module: Module[Any], panel: Panel, params: Mapping[str, Any], fingerprint: str) -> Run:
+    """The row of a run on what a panel holds."""
     code = class_hash(type(module), Module)
     return Run(module.name, module.version, code, params, panel.load_id, fingerprint, panel.tier)
 
