@@ -139,6 +139,7 @@ def sector(known: Known, schemes: tuple[str, ...], k: int = 5, backdated: bool =
 def correlation(known: Known, window: int = 252, k: int = 50) -> Iterator[Ties]:
     """Each member's k nearest others by absolute correlation of returns per session; the weight is that, signed."""
     returns = known.view.returns(window)[:, known.columns]
+    returns = np.where(np.isfinite(returns), returns, np.nan)
     (top,) = top_correlations(returns, np.array([window - 1]), window=window, k=k)
     yield Ties("correlation", known.members[top.src], known.members[top.dst], top.corr, ("prices.close",))
 

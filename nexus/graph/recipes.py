@@ -15,7 +15,7 @@ from nexus.db.fingerprint import digest
 from nexus.errors import InputError
 from nexus.graph.edges import Known, Ties, board, correlation, fund_similarity, sector, stated
 
-_CODE = ("graph/edges.py", "graph/compose.py", "graph/sic.py", "db/relations.py", "maths/correlation.py")
+_CODE = ("graph/edges.py", "graph/compose.py", "graph/sic.py", "db/relations.py", "maths/correlation*.py")
 PRICES = "prices.close"
 
 
@@ -52,9 +52,9 @@ class Recipe:
     @cached_property
     def builder(self) -> str:
         """Digest of the recipe and of the code that makes edges and snapshots; comments and docstrings do not count."""
-        code = [file_hash(Path(nexus.__file__).parent / name) for name in _CODE]
+        files = [path for pattern in _CODE for path in sorted(Path(nexus.__file__).parent.glob(pattern))]
         kinds = [(kind.name, sorted(kind.params.items()), kind.inputs) for kind in self.kinds]
-        return digest(self.name, self.version, self.universe, kinds, *code)
+        return digest(self.name, self.version, self.universe, kinds, *map(file_hash, files))
 
     @property
     def members(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,6 +35,7 @@ from nexus.db.poison import disarm, poison
 from nexus.db.relations import Relations
 from nexus.db.sessions import read_sessions
 from nexus.errors import InputError
+from nexus.graph import recipes
 from nexus.graph.compose import compose
 from nexus.graph.edges import UNDIRECTED
 from nexus.graph.recipes import Recipe, recipe
@@ -284,11 +286,12 @@ def test_a_builder_is_its_recipe_universe_and_code(tmp_path: Path, monkeypatch: 
         recipe(name, universe).builder for name in ("monthly", "relations", "correlation") for universe in ("X", None)
     }
     assert len(others) == 6
-    from nexus.graph import recipes
-
-    copy = tmp_path / "edges.py"
-    copy.write_text(Path(recipes.__file__).with_name("edges.py").read_text() + "\n\nMORE = 1\n")
-    monkeypatch.setattr(recipes, "_CODE", (str(copy), *recipes._CODE[1:]))
+    package = Path(recipes.__file__).parents[1]
+    shutil.copytree(package, tmp_path / "nexus", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(recipes.nexus, "__file__", str(tmp_path / "nexus" / "__init__.py"))
+    assert recipe("monthly", UNIVERSE).builder == MONTHLY.builder
+    copy = tmp_path / "nexus" / "graph" / "edges.py"
+    copy.write_text(copy.read_text() + "\n\nMORE = 1\n")
     changed = recipe("monthly", UNIVERSE).builder
     assert changed != MONTHLY.builder
     copy.write_text("# a comment\n" + copy.read_text())
