@@ -6,21 +6,24 @@ import json
 from collections.abc import Iterable
 from datetime import date
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import ARRAY, BigInteger, Column, Date, DateTime, Double, Integer, Table, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DBAPIError
 
 from nexus.db.copy import copy
 from nexus.db.engine import Writing
 from nexus.db.shape import INSTANT
 from nexus.db.tables import OUTPUTS
-from nexus.errors import InputError
+from nexus.errors import DatabaseError, InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LOCK = 4204
 """First key of the advisory locks of outputs; the second is a hash of table and model version."""
@@ -49,6 +52,8 @@ def upsert(connection: Writing, table: str, rows: pa.Table | pd.DataFrame) -> in
     InputError
         For an unknown or missing column, a value that is missing or no finite number, a key that comes twice, or a
         company that is not among the entities.
+    DatabaseError
+        When the table refuses a value, with its reason; the transaction is lost.
     """
     output = output_table(table)
     conformed = _conform(output, rows)
@@ -66,7 +71,10 @@ def upsert(connection: Writing, table: str, rows: pa.Table | pd.DataFrame) -> in
     staged = f"staged_{table}"
     connection.execute(text(f"CREATE TEMPORARY TABLE {staged} (LIKE {table}) ON COMMIT DROP"))
     copy(connection, staged, conformed, jsonb=jsonb)
-    changed: int = connection.execute(text(_merge(output, staged))).rowcount
+    try:
+        changed: int = connection.execute(text(_merge(output, staged))).rowcount
+    except DBAPIError as error:
+        raise DatabaseError(f"{table}: {str(error.orig).strip()}") from error
     connection.execute(text(f"DROP TABLE {staged}"))
     return changed
 
@@ -99,7 +107,7 @@ def day_of(table: Table) -> str:
 
 
 def _conform(table: Table, rows: pa.Table | pd.DataFrame) -> pa.Table:
-    names = list(rows.columns) if isinstance(rows, pd.DataFrame) else rows.column_names
+    names = rows.column_names if isinstance(rows, pa.Table) else list(rows.columns)
     wanted = [column.name for column in table.columns]
     strangers, missing = sorted(set(names) - set(wanted)), sorted(set(wanted) - set(names))
     if strangers:
@@ -127,7 +135,7 @@ def _cast(table: Table, column: Column[Any], given: Any) -> pa.ChunkedArray:
 
 
 def _arrow(column: Column[Any], kind: pa.DataType, given: Any) -> pa.ChunkedArray:
-    if isinstance(given, pd.Series):
+    if not isinstance(given, pa.ChunkedArray):
         given = _plain(column, given)
     made = given if isinstance(given, pa.ChunkedArray | pa.Array) else pa.array(given, from_pandas=True)
     if isinstance(made, pa.Array):

@@ -55,8 +55,8 @@ def embedding(
     company: int, day: date, known_at: datetime, run: UUID, vector: Sequence[float], **more: Any
 ) -> dict[str, Any]:
     """A row of `node_embeddings`; `more` overrides model_version, chunk, trained_to, graph_version, split."""
-    row: dict[str, Any] = {"model_version": "m", "chunk": 0, "trained_to": date(2019, 1, 2), "graph_version": "none", "split": "test"}
-    stamps = {"known_at": known_at, "run_id": run, "embedding": vector, "embedding_dim": len(vector)}
+    row: dict[str, Any] = {"model_version": "m", "chunk": 0, "trained_to": date(2019, 1, 2), "graph_version": "none"}
+    stamps = {"split": "test", "known_at": known_at, "run_id": run, "embedding": vector, "embedding_dim": len(vector)}
     return {"company_id": company, "snapshot_date": day, **row, **stamps, **more}
 
 

@@ -19,7 +19,7 @@ from sqlalchemy import text
 from nexus.db.engine import Database
 from nexus.db.outputs import upsert, written_days
 from nexus.db.runs import Run, begin_run, finish_run, read_run, unfinished
-from nexus.errors import InputError, RefusedError
+from nexus.errors import DatabaseError, InputError, RefusedError
 
 DAY, NEXT = date(2020, 1, 31), date(2020, 2, 28)
 CLOSE = datetime(2020, 2, 28, 21, tzinfo=UTC)
@@ -148,6 +148,15 @@ def test_a_nan_in_a_number_is_refused(database: Database, companies: list[int], 
     }  # fmt: skip
     with pytest.raises(InputError, match=r"graph_predictions\.score: 1 rows have no value"):
         put(database, "graph_predictions", [row])
+
+
+def test_what_the_table_refuses_is_said(database: Database, companies: list[int], runs: list[UUID]) -> None:
+    """Straight into the table, and by way of the comparison with what is there."""
+    row = embedding(companies[0], DAY, CLOSE, runs[0], [1.0, 2.0], model_version="checked")
+    for _ in range(2):
+        with pytest.raises(DatabaseError, match="ck_node_embeddings_split"):
+            put(database, "node_embeddings", [row | {"split": "holdout"}])
+        put(database, "node_embeddings", [row])
 
 
 def test_two_writers_of_the_same_rows(database: Database, companies: list[int], runs: list[UUID]) -> None:
