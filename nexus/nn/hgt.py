@@ -62,7 +62,8 @@ class HGTEncoder(nn.Module):
     def embed_many(self, batch: DenseBatch | BlockBatch) -> dict[str, Tensor]:
         """Embeddings of many snapshots at once, node type -> (rows, hidden): `batch.rows` says which node is which row.
 
-        Equal to `forward` snapshot by snapshot, in values and gradients; `batch.split` gives them so.
+        Equal to `forward` snapshot by snapshot, in values and gradients; `batch.split` gives them so. A weight that
+        nothing in the batch uses may have no gradient where PyG gives it zeros.
         """
         if isinstance(batch, BlockBatch):
             return self.forward(batch.features, batch.edge_index)

@@ -41,6 +41,8 @@ BENCHMARKS = [
     Benchmark("backtest_small", "backtest.py", ("small",), 50),
     Benchmark("backtest_large", "backtest.py", ("large",), 300),
     Benchmark("backtest_sweep", "backtest_sweep.py", (), 5),
+    Benchmark("hgt_epoch", "hgt_epoch.py", (), 7),
+    Benchmark("hgt_embed", "hgt_embed.py", (), 3),
     Benchmark("edges_store", "edges_store.py", (), 10),
 ]
 
