@@ -61,9 +61,11 @@ class NodeExamples:
 
     def nodes(self, without: tuple[str, ...]) -> list[Nodes]:
         """The nodes of each date without some relations."""
+        if not without:
+            return [each.nodes for each in self.dates]
         if without not in self._reduced:
-            kept = [each.nodes.without(without) if without else each.nodes for each in self.dates]
-            self._reduced[without] = kept
+            self._reduced.clear()  # the last ones only
+            self._reduced[without] = [each.nodes.without(without) for each in self.dates]
         return self._reduced[without]
 
 
