@@ -39,12 +39,20 @@ def backfill(name: str, build: bool, verdicts: bool | None, **options: Any) -> N
 
     Each chunk is trained on what was known before its test months; it embeds those and the last month before them.
     """
-    from nexus.contract.reading import chunks_of
     from nexus.db import admin
     from nexus.db.engine import Database
 
-    begun, asked = perf_counter(), Asked(**options)
     module, database = _module(name), admin.ready(Database.configured())
+    try:
+        _fill(database, module, Asked(**options), build, verdicts)
+    finally:
+        database.dispose()
+
+
+def _fill(database: Database, module: Learned[Any, Any], asked: Asked, build: bool, verdicts: bool | None) -> None:
+    from nexus.contract.reading import chunks_of
+
+    begun = perf_counter()
     if build:
         _build(database, module, asked)
     chunks = asked.chosen(chunks_of(database, module, asked.plan, asked.load_id))
