@@ -26,6 +26,8 @@ OPEN = np.uint64(1 << 63)
 """Bit of a key whose last unit is open."""
 COLUMNS = np.uint64(0xFFFFFFFE)
 """Bits of a key that hold the column."""
+BINS = 2048
+"""Of sizes, where a floor is looked for."""
 UNSURE = 0.25
 """Units of error from which on a correlation is not even tried from the tiles."""
 
@@ -120,6 +122,7 @@ def _push(candidates: Keys, counts: Small, row: int, key: np.uint64) -> None:
 @kernel
 def sweep(
     pairs: Ints,
+    places: Ints,
     x: Floats,
     products: Floats,
     moves: Ints,
@@ -133,7 +136,7 @@ def sweep(
 ) -> None:
     """Move some tiles to the next window, and keep each column's correlations that reach its floor.
 
-    pairs : (n, 2) left and right groups; products : (n, TILE * TILE), those of these pairs
+    pairs : (n, 2) left and right groups; places : (n,) of their products
     moves : start and stop of the rows to add, start and stop of those to take away; -1: the products start from 0
     means, sums : of the window; inverse : 1 / norm of what the window holds less its mean, NaN: leave the column out
     errors : of a correlation, as the sum of its columns'
@@ -143,7 +146,7 @@ def sweep(
     words = reach.view(np.uint64)
     for p in range(len(pairs)):
         left, right = pairs[p]
-        tile = products[p]
+        tile = products[places[p]]
         if moves[2] < 0:
             tile[:] = 0.0
         else:
@@ -372,6 +375,34 @@ def choose(
 
 
 @kernel
+def _row(products: Floats, i: int, n_tiles: int, out: Floats) -> None:
+    """The products of a column with every other."""
+    own, at = i // TILE, i % TILE
+    for other in range(own):
+        tile = products[_place(other, own, n_tiles)]
+        for j in range(TILE):
+            out[other * TILE + j] = tile[j * TILE + at]
+    tile = products[_place(own, own, n_tiles)]
+    for j in range(TILE):
+        out[own * TILE + j] = tile[min(j, at) * TILE + max(j, at)]
+    for other in range(own + 1, n_tiles):
+        out[other * TILE : (other + 1) * TILE] = products[_place(own, other, n_tiles)][at * TILE : (at + 1) * TILE]
+
+
+@kernel
+def _floor(sizes: Floats, k: int) -> float:
+    """What the k-th largest reaches surely, and few others; sizes are 0 to 1, or -1 for none."""
+    counts = np.zeros(BINS + 1, np.int32)
+    for size in sizes:
+        counts[int(size * BINS) if size >= 0.0 else 0] += 1
+    at, n = BINS + 1, 0
+    while n < k and at > 0:
+        at -= 1
+        n += counts[at]
+    return at / BINS - 4 * UNIT if at > 0 else -0.5
+
+
+@kernel
 def look_again(
     nodes: Ints,
     short: Bools,
@@ -392,30 +423,37 @@ def look_again(
 ) -> int:
     """As `choose`, of the nodes that came out short, among all columns; the width that the longest line needs."""
     n_columns = len(inverse)
-    found, sizes = np.empty(n_columns, np.uint64), np.empty(n_columns, np.int64)
+    found, sizes = np.empty(n_columns), np.empty(n_columns)
     longest = 0
-    for at in np.flatnonzero(short):
+    for at in range(len(nodes)):
+        if not short[at]:
+            continue
         i = nodes[at]
         if odd_of[i] >= 0:
-            found[:] = odd_keys[odd_of[i]]
-        else:
             for j in range(n_columns):
-                found[j] = NOBODY
-                if j != i and not np.isnan(inverse[i] * inverse[j]):
-                    product = _product(products, i, j, n_columns // TILE) - means[i] * sums[j]
-                    key = _told(product * (inverse[i] * inverse[j]), errors[i] + errors[j])
-                    found[j] = key | (np.uint64(j) << np.uint64(1))
+                key = odd_keys[odd_of[i], j]
+                found[j] = np.nan if key == NOBODY else _size(key) * UNIT
+        else:
+            _row(products, i, n_columns // TILE, found)
+            for j in range(n_columns):
+                found[j] = (found[j] - means[i] * sums[j]) * (inverse[i] * inverse[j])
+            found[i] = np.nan
             for g in range(len(odd)):
-                if odd_keys[g, i] != NOBODY:
-                    found[odd[g]] = (odd_keys[g, i] & ~COLUMNS) | (np.uint64(odd[g]) << np.uint64(1))
+                found[odd[g]] = np.nan if odd_keys[g, i] == NOBODY else _size(odd_keys[g, i]) * UNIT
         for j in range(n_columns):
-            sizes[j] = -1 if found[j] == NOBODY else _size(found[j])
-        floor = max(0, np.partition(sizes, n_columns - k)[n_columns - k] - 2) if k < n_columns else 0
+            sizes[j] = min(1.0, abs(found[j])) if found[j] == found[j] else -1.0
+        floor = _floor(sizes, k)
         n = 0
         for j in range(n_columns):
             if sizes[j] >= floor:
                 if n < keys.shape[1]:
-                    keys[at, n] = _settled(found[j], raw, i, start, stop, least)
+                    if odd_of[i] >= 0:
+                        key = odd_keys[odd_of[i], j] & ~COLUMNS
+                    elif odd_of[j] >= 0:
+                        key = odd_keys[odd_of[j], i] & ~COLUMNS
+                    else:
+                        key = _told(found[j], errors[i] + errors[j])
+                    keys[at, n] = _settled(key | (np.uint64(j) << np.uint64(1)), raw, i, start, stop, least)
                 n += 1
         keys[at, min(n, keys.shape[1]) :] = NOBODY
         longest = max(longest, n)
@@ -429,7 +467,7 @@ def read_off(
     nodes: Ints,
     names: Ints,
     k: int,
-    share: float,
+    slack: float,
     src: Ints,
     dst: Ints,
     corr: Floats,
@@ -437,7 +475,7 @@ def read_off(
 ) -> None:
     """The k first of each line of keys, which are sorted up to `width`.
 
-    floors : of the nodes written: that share of the k-th, inf without one
+    floors : of the nodes written: below the k-th by that share of how far the one half as far down is above, or inf
     src, dst, corr : (n_nodes, k), written; src -1 where there is none
     """
     for at in range(len(nodes)):
@@ -452,4 +490,4 @@ def read_off(
             dst[at, c] = names[_column(key)]
             corr[at, c] = -size if key & np.uint64(1) else size
             if c == k - 1:
-                floors[nodes[at]] = share * size
+                floors[nodes[at]] = size - max(slack * (abs(corr[at, k // 2]) - size), 0.02 * size)

@@ -18,8 +18,10 @@ ROUNDING = 4 * 2.0**-53
 """Error of a sum of n products, as a share of n times the sum of their sizes: four times what one sum can have."""
 HARD = 0.1 * kernels.UNIT
 """Error from which on a column's correlations are told one by one."""
-CANDIDATES = 0.95
-"""Share of the k-th correlation of the last window that a candidate must reach."""
+SLACK = 1.1
+"""How far below the last window's k-th correlation a candidate may be, as a share of how far the k/2-th was above."""
+GROUP = 8
+"""Tiles along a side of a group that is worked through at once, so that what it reads and writes stays near."""
 ROOM = 4
 """Candidates of a column for which there is room, in k."""
 
@@ -79,7 +81,9 @@ class Windows:
         self._x = np.zeros((tiles, n_rows * TILE))
         self._known = np.zeros((tiles, n_rows * TILE), np.bool_)
         self._raw = np.full((tiles * TILE, n_rows), np.nan)
-        self._pairs = np.stack(np.triu_indices(tiles), axis=1).astype(np.int64)
+        pairs = np.stack(np.triu_indices(tiles), axis=1).astype(np.int64)
+        self._places = np.lexsort((*pairs.T[::-1], *(pairs // GROUP).T[::-1]))
+        self._pairs = pairs[self._places]
         self._products = np.empty((len(self._pairs), TILE * TILE))
         self._at: tuple[int, int] | None = None  # the window that the products are of
         self._seen = np.zeros(tiles * TILE)  # sum of the squares that went into the products
@@ -143,8 +147,9 @@ class Windows:
 
     def _sweep(self, moves: Ints, level: _Level, floors: Floats, thread: int, part: slice) -> None:
         kernels.sweep(
-            self._pairs[part], self._x, self._products[part], moves, level.means, level.sums, level.inverse,
-            level.errors, floors, self._candidates[thread], self._counts[thread],
+            self._pairs[part], self._places[part], self._x, self._products, moves,
+            level.means, level.sums, level.inverse, level.errors, floors,
+            self._candidates[thread], self._counts[thread],
         )  # fmt: skip
 
     def _odd_keys(self, level: _Level, nodes: Ints) -> Keys:
@@ -188,4 +193,4 @@ class Windows:
             keys = wider
         keys[:, :longest].sort(axis=1)
         src, dst, corr = out.src[part], out.dst[part], out.corr[part]
-        kernels.read_off(keys, longest, nodes, self._names, self._k, CANDIDATES, src, dst, corr, floors)
+        kernels.read_off(keys, longest, nodes, self._names, self._k, SLACK, src, dst, corr, floors)
