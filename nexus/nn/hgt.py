@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from nexus.errors import InputError
 from nexus.nn.blocks import BlockBatch, block_batch
 from nexus.nn.dense import DenseBatch, attend, dense_batch, dense_cells
 from nexus.nn.hetero import EdgeType, Metadata, Tensors
 from nexus.nn.pyg import HGTConv
 
-__all__ = ["BlockBatch", "DenseBatch", "HGTEncoder", "block_batch", "choose", "dense_batch", "runs", "scores"]
+__all__ = ["BlockBatch", "DenseBatch", "HGTEncoder", "batches", "block_batch", "choose", "dense_batch", "scores"]
 
 CELLS_PER_EDGE = 60
 """Up to so many cells of dense attention an edge, the dense way is the faster (measured, 30 to 2,500 nodes)."""
 CELLS_AT_ONCE = 1 << 26
-"""Most cells of dense attention in one batch: a quarter of a GiB of mask, and about as much again to train."""
+"""Most cells of dense attention in one batch: a quarter of a GiB of mask."""
+EDGES_AT_ONCE = 1 << 18
+"""Most edges in one batch of PyG's: in training each takes some 4 KiB for two layers of 64."""
 
 
 class HGTEncoder(nn.Module):
@@ -41,6 +45,8 @@ class HGTEncoder(nn.Module):
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
+        if not metadata[1]:
+            raise InputError(f"an encoder of {', '.join(metadata[0])} and no edge type; give snapshots that have edges")
         self.node_types = list(metadata[0])
         self.edge_types: list[EdgeType] = [(str(src), str(relation), str(dst)) for src, relation, dst in metadata[1]]
         self.inputs = nn.ModuleDict({node_type: nn.Linear(in_channels, hidden) for node_type in self.node_types})
@@ -53,7 +59,7 @@ class HGTEncoder(nn.Module):
         """Embeddings of one graph, node type -> (n, hidden), by PyG: the reference for `embed_many`."""
         x = self._entered(features)
         none = torch.empty(2, 0, dtype=torch.long, device=next(iter(x.values())).device)
-        edges = {kind: edge_index.get(kind, none) for kind in self.edge_types}
+        edges = {kind: edge_index.get(kind, none) for kind in self.edge_types}  # HGTConv errs in any other order
         for layer in self.layers:
             x = {kind: self.dropout(each) for kind, each in x.items()}
             x = {**x, **layer(x, edges)}
@@ -75,7 +81,10 @@ class HGTEncoder(nn.Module):
 
     @torch.no_grad()
     def embed(self, snapshots: Sequence[Tensors]) -> list[dict[str, Tensor]]:
-        """Embeddings by snapshot, node type -> (n, hidden), the fastest way that memory allows; not for training."""
+        """Embeddings by snapshot, node type -> (n, hidden), the fastest way that memory allows.
+
+        Without gradients; dropout as the mode says, so call `eval()` first.
+        """
         found: list[dict[str, Tensor]] = []
         for batch in batches(snapshots):
             found += batch.split(self.embed_many(batch))
@@ -99,18 +108,24 @@ def scores(embeddings: Mapping[str, Tensor], edge_type: EdgeType, src: Tensor, d
 def choose(snapshots: Sequence[Tensors]) -> Literal["dense", "blocks"]:
     """The faster way for snapshots such as these: dense unless nodes squared are far more than edges."""
     cells = dense_cells(snapshots)
-    edges = sum(index.shape[1] for each in snapshots for index in each.edge_index.values()) / len(snapshots)
-    return "dense" if 0 < cells <= min(CELLS_PER_EDGE * edges, CELLS_AT_ONCE) else "blocks"
+    return "dense" if 0 < cells <= min(CELLS_PER_EDGE * _edges(snapshots), CELLS_AT_ONCE) else "blocks"
 
 
-def runs(snapshots: Sequence[Tensors], cells_at_once: int = CELLS_AT_ONCE) -> Iterator[Sequence[Tensors]]:
-    """The snapshots in their order, as many at a time as one dense batch should hold."""
-    step = max(1, cells_at_once // max(1, dense_cells(snapshots)))
-    for start in range(0, len(snapshots), step):
-        yield snapshots[start : start + step]
+def batches(
+    snapshots: Sequence[Tensors], cells_at_once: int = CELLS_AT_ONCE, edges_at_once: int = EDGES_AT_ONCE
+) -> Iterator[DenseBatch | BlockBatch]:
+    """The snapshots in their order, the way `choose` says, as many at a time as memory should hold, at least one."""
+    if not snapshots:
+        return
+    batched: Callable[[Sequence[Tensors]], DenseBatch | BlockBatch]
+    if choose(snapshots) == "dense":
+        step, batched = cells_at_once // dense_cells(snapshots), dense_batch
+    else:
+        step, batched = edges_at_once // max(1, math.ceil(_edges(snapshots))), block_batch
+    for start in range(0, len(snapshots), max(1, step)):
+        yield batched(snapshots[start : start + max(1, step)])
 
 
-def batches(snapshots: Sequence[Tensors]) -> Iterator[DenseBatch | BlockBatch]:
-    """The snapshots in their order as batches, each the way `choose` says."""
-    for run in runs(snapshots):
-        yield dense_batch(run) if choose(run) == "dense" else block_batch(run)
+def _edges(snapshots: Sequence[Tensors]) -> float:
+    """Edges of a snapshot, on average."""
+    return sum(index.shape[1] for each in snapshots for index in each.edge_index.values()) / len(snapshots)

@@ -36,13 +36,13 @@ class Neighbours:
 
     @cached_property
     def _into(self) -> dict[EdgeType, tuple[Ints, Ints, Ints]]:
-        """Per edge type: where each target's edges start, the edges by target, and their sources."""
+        """Per edge type: where each target's edges start, the edges by target, and their ends, (2, n_edges)."""
         found = {}
         for kind, index in self.snapshot.edge_index.items():
-            src, dst = index.cpu().numpy()
-            order = np.argsort(dst, kind="stable")
-            starts = np.searchsorted(dst[order], np.arange(len(self.snapshot.features[kind[2]]) + 1))
-            found[kind] = starts, order, src[order]
+            ends = index.cpu().numpy()
+            order = np.argsort(ends[1], kind="stable")
+            starts = np.searchsorted(ends[1][order], np.arange(len(self.snapshot.features[kind[2]]) + 1))
+            found[kind] = starts, order, ends[:, order]
         return found
 
     def around(self, seeds: Mapping[str, Ints], fanouts: Sequence[int | None], random: np.random.Generator) -> Sample:
@@ -57,10 +57,10 @@ class Neighbours:
         for fanout in fanouts:
             nodes = {kind: np.concatenate([known, fresh.get(kind, known[:0])]) for kind, known in nodes.items()}
             sources: dict[str, list[Ints]] = {}
-            for kind, (starts, _, src) in self._into.items():
+            for kind, (starts, _, ends) in self._into.items():
                 drawn = _drawn(starts, fresh.get(kind[2], nodes[kind[2]][:0]), fanout, random)
                 edges[kind].append(drawn)
-                sources.setdefault(kind[0], []).append(src[drawn])
+                sources.setdefault(kind[0], []).append(ends[0][drawn])
             fresh = {kind: np.setdiff1d(np.concatenate(each), nodes[kind]) for kind, each in sources.items()}
         nodes = {kind: np.concatenate([known, fresh.get(kind, known[:0])]) for kind, known in nodes.items()}
         return Sample(self._part(nodes, edges), {kind: len(places) for kind, places in seeds.items()})
@@ -71,15 +71,12 @@ class Neighbours:
             place[kind] = np.full(len(whole.features[kind]), -1)
             place[kind][known] = np.arange(len(known))
         for edge_type, parts in edges.items():
-            which = torch.from_numpy(self._into[edge_type][1][np.concatenate(parts)]).to(
-                whole.edge_index[edge_type].device
-            )
-            src, dst = whole.edge_index[edge_type][:, which].cpu().numpy()
-            index[edge_type] = torch.from_numpy(np.stack([place[edge_type[0]][src], place[edge_type[2]][dst]])).to(
-                which.device
-            )
+            _, order, ends = self._into[edge_type]
+            drawn = np.concatenate(parts)
+            src, dst = (place[end][each[drawn]] for end, each in zip(edge_type[::2], ends, strict=True))
+            index[edge_type] = torch.from_numpy(np.stack([src, dst])).to(whole.edge_index[edge_type].device)
             if edge_type in whole.weight:
-                weight[edge_type] = whole.weight[edge_type][which]
+                weight[edge_type] = whole.weight[edge_type][torch.from_numpy(order[drawn])]
         features = {kind: whole.features[kind][torch.from_numpy(known)] for kind, known in nodes.items()}
         return Tensors(features, index, {kind: whole.ids[kind][known] for kind, known in nodes.items()}, weight)
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nexus.errors import InputError
 from nexus.nn.hetero import EdgeType, Tensors
 from nexus.nn.hgt import (
     BlockBatch,
@@ -18,7 +19,6 @@ from nexus.nn.hgt import (
     block_batch,
     choose,
     dense_batch,
-    runs,
     scores,
 )
 
@@ -193,6 +193,11 @@ def test_dropout_only_in_training() -> None:
     assert not torch.equal(*noisy)
 
 
+def test_an_encoder_without_edges_is_refused() -> None:
+    with pytest.raises(InputError, match="no edge type"):
+        HGTEncoder((NODES, []))
+
+
 def test_dense_where_it_pays_and_only_as_much_as_memory_has_room_for() -> None:
     made = encoder()
     tight = [snapshot({"a": 20, "b": n}, {EDGES[0]: 100, EDGES[1]: 40}, n) for n in range(10, 17)]
@@ -200,10 +205,10 @@ def test_dense_where_it_pays_and_only_as_much_as_memory_has_room_for() -> None:
     assert choose(tight) == "dense"
     assert choose(thin) == "blocks"
     assert [type(each) for each in batches([*tight, *tight])] == [DenseBatch]
-    parts = list(runs(tight, cells_at_once=3 * (20 * 20 + 20 * 16)))
-    assert [len(each) for each in parts] == [3, 3, 1]
-    assert [each for part in parts for each in part] == tight
-    assert [len(each) for each in runs(tight, cells_at_once=1)] == [1] * 7
+    assert [len(each) for each in batches(tight, cells_at_once=3 * (20 * 20 + 20 * 16))] == [3, 3, 1]
+    assert [len(each) for each in batches(tight, cells_at_once=1)] == [1] * 7
+    assert [len(each) for each in batches(thin * 5, edges_at_once=200)] == [2, 2, 1]
+    assert not list(batches([]))
     for snapshots in (tight, thin):
         for each, found in zip(snapshots, made.embed(snapshots), strict=True):
             torch.testing.assert_close(found["a"], made(each.features, each.edge_index)["a"])
