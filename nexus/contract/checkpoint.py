@@ -207,7 +207,7 @@ def short(params: Mapping[str, Any]) -> str:
 
 def chunk_folder(module: str, version: str, number: int) -> Path:
     """Relative to the folder of models."""
-    return Path(module) / version / f"chunk-{number:03d}"
+    return Path(module) / version / (f"chunk-{number:03d}" if number >= 0 else "single-fit")
 
 
 def _parts(value: Any) -> Iterator[bytes]:

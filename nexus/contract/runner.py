@@ -33,7 +33,7 @@ class Trained:
     """What came of a training.
 
     params : settled, with the seed; loss : of validation, the best; metrics : as the run's row has them
-    weights : digest of the best ones; resumed_from : epochs that earlier processes had finished
+    weights : digest of the best ones and of what they were normalised by; resumed_from : epochs that earlier processes had finished
     anew : False where the same training had been finished before
     """
 
@@ -134,7 +134,7 @@ def train(
             tried_on = module.examples(panels.validation, chunk.validation)
             fitted = fit(module, train_on, tried_on, chosen, device=used, store=store, report=report)
             progress = fitted.progress
-            weights = weights_digest(module.save(fitted.state))
+            weights = weights_digest({"described": fitted.described, **module.save(fitted.state)})
             running.metrics = {
                 **{name: float(value) for name, value in module.metrics(fitted.state, tried_on).items()},
                 "loss": progress.best_loss, "epochs": progress.epoch,
