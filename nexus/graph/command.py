@@ -53,7 +53,7 @@ def _build(
     universe = universe or settings().universe
     chosen = recipe(name, None if universe == PRICED else universe)
     database = admin.ready(Database.configured())
-    days = choose_days(database, every, start=_day(start), end=_day(end), load_id=load_id)
+    days = choose_days(database, every, lead=chosen.lead, start=_day(start), end=_day(end), load_id=load_id)
     with bar(f"graph {name}") as walk:
         return build(database, chosen, days, load_id=load_id, progress=walk)
 

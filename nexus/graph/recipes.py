@@ -67,6 +67,12 @@ class Recipe:
         return tuple(sorted({self.members, *(name for kind in self.kinds for name in kind.inputs)}))
 
     @property
+    def lead(self) -> int:
+        """Sessions with prices before the first snapshot: the window, where all its edges look back over one."""
+        windows = [kind.params.get("window", 0) for kind in self.kinds]
+        return max(windows) if all(windows) else 0
+
+    @property
     def priced(self) -> bool:
         """Whether prices are read."""
         return PRICES in self.inputs

@@ -119,6 +119,7 @@ def choose_days(
     database: Database,
     rule: str | int = "month",
     *,
+    lead: int = 0,
     start: date | None = None,
     end: date | None = None,
     load_id: int | None = None,
@@ -126,11 +127,13 @@ def choose_days(
     """Days to build: complete months or every k-th session, closed by now, default where there are prices.
 
     rule : "month", or a number of sessions
+    lead : sessions with prices before the first of the default days
     """
     sessions = read_sessions(database, settings().calendar)
     if start is None or end is None:
         extent = price_extent(database, load_id)
-        start, end = start or extent.first, end or extent.last
+        first = sessions.days[np.searchsorted(sessions.days, np.datetime64(extent.first)) :][lead : lead + 1]
+        start, end = start or (first[0].item() if len(first) else extent.last), end or extent.last
     closed = sessions.days[sessions.closes_at <= np.datetime64(datetime.now(UTC).replace(tzinfo=None), "us")]
     end = min(end, closed[-1].item()) if len(closed) else end
     if rule == "month":

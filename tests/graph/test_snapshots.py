@@ -359,10 +359,12 @@ def test_without_members_nothing_is_built(market: Database) -> None:
 
 
 def test_the_price_only_graph_of_whoever_has_a_price(own: Database) -> None:
-    days = choose_days(own, 20)
     chosen = recipe("correlation")
+    days = choose_days(own, 20, lead=chosen.lead)
+    assert chosen.lead == 252 and read_days(own).index(days[0]) in range(252, 272)
+    assert len(days) in ((SESSIONS - 252) // 20, (SESSIONS - 252) // 20 + 1) and MONTHLY.lead == 0
     done = build(own, chosen, days)
-    assert done.written == len(days) > 20
+    assert done.written == len(days)
     last = Snapshots.open(own, "correlation").at(days[-1])
     assert set(last.edges) == {("company", "correlation", "company")} and set(last.nodes) == {"company"}
     with own.read() as connection:
