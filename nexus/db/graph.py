@@ -18,7 +18,7 @@ EdgeType = tuple[str, str, str]
 
 NODE_TYPES = ("company", "director", "extended", "fund")
 UNDIRECTED = frozenset({"board", "competes", "correlation", "fund_similarity", "sector"})
-"""Relations whose edges have no direction; any other goes from source to target."""
+"""Relations that hold both ways, each edge stored once; any other goes from source to target."""
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,13 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from nexus.db.graph import NODE_TYPES
+from nexus.db.graph import UNDIRECTED as UNDIRECTED
 from nexus.db.relations import Holding
 from nexus.db.view import View
 from nexus.graph.sic import gics_sector
 from nexus.maths.correlation import top_correlations
 from nexus.maths.types import Floats, Ints
 
-UNDIRECTED = frozenset({"board", "competes", "correlation", "fund_similarity", "sector"})
-"""Relations that hold both ways; each edge is stored once. Any other relation goes from src to dst."""
 HOLDS, DIRECTS = "holds", "director_of"
 SIC = "SIC"
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)

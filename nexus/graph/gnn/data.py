@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nexus.db.graph import Edges, EdgeType, Graph, Ints
+from nexus.db.graph import UNDIRECTED, Edges, EdgeType, Graph, Ints
 from nexus.nn.hetero import Metadata, Tensors
 
 __all__ = ["FEATURES", "HISTORY", "TWO_WAY", "UNDIRECTED", "Tensors", "metadata", "tensors"]
@@ -18,8 +18,6 @@ HISTORY = 12
 """Snapshots back to which a node's age is counted; earlier ones change nothing."""
 TWO_WAY = frozenset({"supplies", "holds"})
 """Directed relations whose reverse, `rev_NAME`, is a relation of its own: both ends learn of the edge."""
-UNDIRECTED = frozenset({"board", "competes", "correlation", "fund_similarity", "sector"})
-"""Relations stored once that go both ways under their own name. Any other relation goes one way, as stored."""
 
 _Arrays = tuple[Ints, Ints, NDArray[np.float32]]
 

@@ -11,11 +11,10 @@ from typing import Literal
 
 import numpy as np
 
-from nexus.db.graph import EdgeType, Graph
+from nexus.db.graph import UNDIRECTED, EdgeType, Graph
 from nexus.errors import InputError
 from nexus.maths.types import Bools, Ints
 
-UNDIRECTED = frozenset({"board", "competes", "correlation", "fund_similarity", "sector"})
 PER_POSITIVE = 10
 Kind = Literal["new", "all"]
 
