@@ -32,6 +32,7 @@ from nexus.graph.gnn.data import HISTORY, tensors
 from nexus.graph.gnn.trainer import HGT, WEIGHTS, without
 from nexus.graph.gnn.verdicts import link_verdicts
 from nexus.settings import settings
+from research._validate_embeddings import main as validate
 
 PLAN = Plan(first_train_months=15, validation_months=6, test_months=6)
 PARAMS = {"hidden": 16, "heads": 2, "epochs": 3}
@@ -251,6 +252,22 @@ def test_a_day_without_a_snapshot_has_nothing_to_say(market: NodeMarket, filled:
     while np.datetime64(between) not in panel.sessions:
         between += timedelta(days=1)
     assert not len(HGT.predict(state, panel.blind(), between)) and not len(HGT.explain(state, panel.blind(), between))
+
+
+def test_what_was_written_is_validated(
+    market: NodeMarket, filled: tuple[str, pd.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEXUS_SECTORS", "SIM")
+    settings.cache_clear()
+    try:
+        done = CliRunner().invoke(validate, ["--map", str(tmp_path / "map.png")])
+    finally:
+        monkeypatch.undo()
+        settings.cache_clear()
+    verdicts = {line.split()[1].rstrip(":"): line.split()[0] for line in done.output.splitlines() if line.isascii()}
+    assert verdicts["norms"] == "PASS" and verdicts["peers"] == "UNDECIDABLE"
+    assert verdicts["supply"] in ("PASS", "FAIL") and verdicts["sectors"] in ("PASS", "FAIL")
+    assert done.exit_code == int("FAIL" in verdicts.values()) and (tmp_path / "map.png").exists()
 
 
 def days_written(database: Database) -> int:
