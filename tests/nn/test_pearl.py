@@ -167,11 +167,19 @@ def test_a_small_change_of_the_graph_is_a_small_change_of_the_encodings():
     moved = []
     with torch.no_grad():
         before = pearl(among, inputs)
-        for share in (1.0, 0.1, 0.01):
+        for share in (1.0, 0.01, 0.001):
             dense = among.counts.to_dense()
             dense[3, 9] += share
             dense[9, 3] += share
             changed = type(among)(dense.to_sparse(), among.degree)
             moved.append(float((pearl(changed, inputs) - before).norm() / before.norm()))
-    assert moved[0] < 0.2
-    assert moved[1] < 0.4 * moved[0] and moved[2] < 0.2 * moved[1]
+    assert moved[0] < 0.25
+    assert moved[1] < 0.1 * moved[0] and moved[2] < 0.2 * moved[1]
+
+
+def test_the_encodings_are_made_in_full_precision_whatever_the_callers():
+    among, pearl, inputs = ties(40, ends_of(some_graph())), seeded(), random_inputs(40, 16, 0, "x")
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        half = pearl(among, inputs)
+    with torch.no_grad():
+        assert half.dtype == torch.float32 and torch.equal(half, pearl(among, inputs))

@@ -202,3 +202,16 @@ def test_the_baseline_is_pygs_gatv2_with_residual_and_norm(random):
     plain.load_state_dict(encoder.layers[0].state_dict())
     expected = torch.layer_norm(inside + plain(inside, edges), [HIDDEN])
     torch.testing.assert_close(encoder(x, edges), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_half_precision_gives_nearly_the_same_and_finite_gradients(random):
+    """As on a GPU: the layers in bfloat16, sums over edges and the softmax in full."""
+    encoder = RelationEncoder((["company", "fund"], KINDS), 5, HIDDEN, HEADS, dropout=0.0)
+    edges, weight = draw_edges(random)
+    features = draw_nodes(random, 5)
+    full = encoder(features, edges, weight)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = encoder(features, edges, weight)
+    torch.testing.assert_close(half.float(), full, atol=0.1, rtol=0.1)
+    half.float().square().sum().backward()
+    assert all(torch.isfinite(each.grad).all() for each in encoder.parameters() if each.grad is not None)

@@ -91,6 +91,14 @@ class RoleAware(NodeTask):
     def __init__(self, output: str = "graph_predictions") -> None:
         self.output = output  # type: ignore[misc]  # of the class everywhere else
 
+    def space(self, trial: Any) -> dict[str, Any]:
+        """Those of the task, and the size of the encodings' network."""
+        return {
+            **super().space(trial),
+            "pearl_hidden": trial.suggest_categorical("pearl_hidden", [8, 16, 32]),
+            "pearl_layers": trial.suggest_int("pearl_layers", 1, 4),
+        }
+
     def network(self, params: Mapping[str, Any]) -> RoleNetwork:
         """Of the types that training described."""
         return RoleNetwork(params)
