@@ -43,6 +43,7 @@ BENCHMARKS = [
     Benchmark("backtest_sweep", "backtest_sweep.py", (), 5),
     Benchmark("hgt_epoch", "hgt_epoch.py", (), 7),
     Benchmark("hgt_embed", "hgt_embed.py", (), 3),
+    Benchmark("corr_edges", "corr_edges.py", (), 300),
     Benchmark("edges_store", "edges_store.py", (), 10),
 ]
 
