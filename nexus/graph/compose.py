@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nexus.db.graph import NODE_TYPES, Edges, EdgeType, Graph
+from nexus.db.graph import NODE_TYPES, UNDIRECTED, Edges, EdgeType, Graph
 from nexus.db.panel import Panel
 from nexus.db.relations import Relations
-from nexus.graph.edges import UNDIRECTED, Known, Ties
+from nexus.graph.edges import Known, Ties
 from nexus.graph.recipes import Recipe
 from nexus.maths.types import Ints
 
@@ -47,7 +47,7 @@ def typed(ties: Iterable[Ties], relations: Relations, members: Ints) -> dict[Edg
     parts: defaultdict[EdgeType, list[tuple[Ints, Ints, NDArray[np.float32]]]] = defaultdict(list)
     for tie in ties:
         src, dst = tie.src, tie.dst
-        weight = np.where(np.isnan(tie.weight), 1.0, tie.weight).astype(np.float32)
+        weight = np.where(np.isfinite(tie.weight), tie.weight, 1.0).astype(np.float32)
         types = [_types(ids, relations, members) for ids in (src, dst)]
         if tie.relation in UNDIRECTED:
             back = (types[0] > types[1]) | ((types[0] == types[1]) & (src > dst))

@@ -15,7 +15,6 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from nexus.db.graph import NODE_TYPES
-from nexus.db.graph import UNDIRECTED as UNDIRECTED
 from nexus.db.relations import Holding
 from nexus.db.view import View
 from nexus.graph.sic import gics_sector

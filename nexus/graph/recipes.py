@@ -15,7 +15,14 @@ from nexus.db.fingerprint import digest
 from nexus.errors import InputError
 from nexus.graph.edges import Known, Ties, board, correlation, fund_similarity, sector, stated
 
-_CODE = ("graph/edges.py", "graph/compose.py", "graph/sic.py", "db/relations.py", "maths/correlation*.py")
+_CODE = (
+    "graph/edges.py",
+    "graph/compose.py",
+    "graph/sic.py",
+    "db/graph.py",
+    "db/relations.py",
+    "maths/correlation*.py",
+)
 PRICES = "prices.close"
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from nexus.db.engine import Database
 from nexus.db.extent import price_extent
-from nexus.db.graph import Graph
+from nexus.db.graph import UNDIRECTED, Graph
 from nexus.db.graph_store import write_graphs
 from nexus.db.graph_versions import up_to_date
 from nexus.db.panel import Panel
@@ -20,7 +20,6 @@ from nexus.db.relations import Relations
 from nexus.db.sessions import Sessions, read_sessions
 from nexus.errors import InputError, NexusError
 from nexus.graph.compose import compose
-from nexus.graph.edges import UNDIRECTED
 from nexus.graph.recipes import Recipe
 from nexus.maths.types import Dates
 from nexus.settings import settings

@@ -10,11 +10,11 @@ import pytest
 from graph_rows import add, close, entities, weekdays
 
 from nexus.db.engine import Database
-from nexus.db.graph import Graph
+from nexus.db.graph import UNDIRECTED, Graph
 from nexus.db.panel import Panel
 from nexus.db.relations import Relations
 from nexus.graph.compose import compose
-from nexus.graph.edges import UNDIRECTED, board, fund_similarity, sector, stated
+from nexus.graph.edges import board, fund_similarity, sector, stated
 from nexus.graph.recipes import EdgeKind, Recipe
 
 STATED, BOARD, SIMILAR = EdgeKind("stated", stated), EdgeKind("board", board), EdgeKind("similar", fund_similarity)

@@ -26,7 +26,7 @@ from sqlalchemy import text
 
 from nexus.db import admin
 from nexus.db.engine import Database
-from nexus.db.graph import Graph
+from nexus.db.graph import UNDIRECTED, Graph
 from nexus.db.graph_store import Snapshots
 from nexus.db.graph_versions import versions
 from nexus.db.load import SourceInfo
@@ -37,7 +37,6 @@ from nexus.db.sessions import read_sessions
 from nexus.errors import InputError
 from nexus.graph import recipes
 from nexus.graph.compose import compose
-from nexus.graph.edges import UNDIRECTED
 from nexus.graph.recipes import Recipe, recipe
 from nexus.graph.snapshots import build, choose_days, every, month_ends
 from nexus.ingest.run import ingest_frames
