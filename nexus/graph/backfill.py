@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nexus.contract.options import FIT, MANY, PLAN, Asked, with_options
+from nexus.contract.options import FIT, MANY, PLAN, TRAIN, Asked, with_options
 from nexus.contract.terminal import bar, epochs, run
 from nexus.errors import InputError
 from nexus.modules import MODULES
@@ -33,7 +33,7 @@ LATE = (
 @click.option("--module", "name", default="hgt", show_default=True, help=f"Learned, with output {OUTPUT}.")
 @click.option("--build", is_flag=True, help="Build the snapshots first, as nexus.graph.snapshots does.")
 @click.option("--verdicts/--no-verdicts", default=None, help="Judge new links of test months  [default: if trained]")
-@with_options(MANY, PLAN, FIT)
+@with_options(MANY, TRAIN[:1], PLAN, FIT)
 def backfill(name: str, build: bool, verdicts: bool | None, **options: Any) -> None:
     """Train walk-forward and embed every month, resuming where it was interrupted.
 
@@ -62,7 +62,7 @@ def _fill(database: Database, module: Learned[Any, Any], asked: Asked, build: bo
     }  # fmt: skip
     if asked.single_fit:
         click.echo(LATE.format(trained_to=chunks[0].trained_to))
-    done = [_chunk(database, module, chunk, shared) for chunk in chunks]
+    done = [_chunk(database, module, chunk, shared, asked.fresh) for chunk in chunks]
     anew = sum(trained.anew for trained, _ in done)
     if verdicts or (verdicts is None and anew and not asked.single_fit):
         _judge(database, module, asked.plan, [chunk.number for chunk in chunks], shared)
@@ -101,13 +101,13 @@ def _graphs(module: Learned[Any, Any]) -> list[str]:
 
 
 def _chunk(
-    database: Database, module: Learned[Any, Any], chunk: Chunk, shared: Mapping[str, Any]
+    database: Database, module: Learned[Any, Any], chunk: Chunk, shared: Mapping[str, Any], fresh: bool
 ) -> tuple[Trained, Predicted]:
     from nexus.contract.runner import predict, train
 
     what = f"{module.name} chunk {chunk.number}"
     with ExitStack() as stack:
-        trained = train(database, module, chunk, report=stack.enter_context(epochs(what)), **shared)
+        trained = train(database, module, chunk, fresh=fresh, report=stack.enter_context(epochs(what)), **shared)
     with bar(what) as walk:
         predicted = predict(database, module, chunk, progress=walk, **shared)
     if trained.anew or predicted.days:

@@ -10,6 +10,7 @@ from graph.link_graphs import BOARD, HOLDS, SUPPLY, graph, random_graphs
 from scipy.stats import mannwhitneyu
 
 from nexus.errors import InputError
+from nexus.graph.gnn import negatives as negatives_module
 from nexus.graph.gnn.links import ends, transition, transitions
 from nexus.graph.gnn.negatives import LIKE, Sampler, negatives, question
 
@@ -148,7 +149,9 @@ def test_likes_are_the_nodes_of_nearest_degree():
         assert set(likes.tolist()) == set(alive[distance <= reach].tolist())
 
 
-def test_many_transitions_at_once_draw_free_pairs_of_their_own():
+@pytest.mark.parametrize("cells", [negatives_module.CELLS, 0])
+def test_many_transitions_at_once_draw_free_pairs_of_their_own(monkeypatch, cells):
+    monkeypatch.setattr(negatives_module, "CELLS", cells)
     steps = transitions(random_graphs(6, 6), BOARD)
     sampler = Sampler(steps)
     requests = np.concatenate(sampler.requests([step.positives for step in steps]))

@@ -12,6 +12,8 @@ from nexus.maths.types import Bools, Ints
 
 LIKE = 10
 """A node's likes in degree: at least so many nodes (or all there are), those of nearest degree."""
+CELLS = 2**27
+"""Up to so many pairs it is marked of each whether it is an edge; beyond, edges are searched for."""
 ROUNDS = 60
 """A pair that may not be drawn is drawn again at most so often."""
 
@@ -83,11 +85,14 @@ class Sampler:
 
     def __init__(self, steps: Sequence[Transition]) -> None:
         self._steps = steps
+        self._forbidden: Ints | Bools
         self._undirected = bool(steps) and steps[0].undirected
         self._same = bool(steps) and steps[0].edge_type[0] == steps[0].edge_type[2]
         self._n_sources = max((step.shape[0] for step in steps), default=0)
         self._n_targets = max((step.shape[1] for step in steps), default=0)
-        self._forbidden = _joined([self.codes(place, step.forbidden) for place, step in enumerate(steps)])
+        forbidden = _joined([self.codes(place, step.forbidden) for place, step in enumerate(steps)])
+        cells = len(steps) * self._n_sources * self._n_targets
+        self._forbidden = _marked(forbidden, cells) if cells <= CELLS else forbidden
         self._sources, self._source_start = _by_degree([(s.alive[0], s.degrees[0]) for s in steps])
         self._sinks, self._sink_start = _by_degree([(s.alive[1], s.degrees[1]) for s in steps])
 
@@ -173,11 +178,21 @@ class Sampler:
         if self._undirected:
             src, dst = np.minimum(src, dst), np.maximum(src, dst)
         codes = (place * self._n_sources + src) * self._n_targets + dst
-        found = np.minimum(np.searchsorted(self._forbidden, codes), max(len(self._forbidden) - 1, 0))
-        bad = self._forbidden[found] == codes if len(self._forbidden) else np.zeros(len(codes), bool)
+        bad = self._forbidden[codes] if self._forbidden.dtype == bool else _among(codes, self._forbidden)
         if self._same:
             bad |= src == dst
         return np.where(bad, -1, codes)
+
+
+def _marked(codes: Ints, cells: int) -> Bools:
+    marked = np.zeros(cells, bool)
+    marked[codes] = True
+    return marked
+
+
+def _among(codes: Ints, ascending: Ints) -> Bools:
+    found = np.minimum(np.searchsorted(ascending, codes), max(len(ascending) - 1, 0))
+    return ascending[found] == codes if len(ascending) else np.zeros(len(codes), bool)
 
 
 def _between(random: np.random.Generator, low: Ints, high: Ints) -> Ints:
