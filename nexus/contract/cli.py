@@ -54,10 +54,13 @@ def _inspect(get: Get) -> click.Command:
         from nexus.contract.params import settled
 
         module, asked = get(), Asked(**options)
-        params = {}
+        params, source = {}, ""
         if isinstance(module, Learned):
-            params = {**settled(module, asked.given(module)), "seed": asked.seed}
-        for line in overview(_database(), module, asked.plan, params, asked.folder, asked.load_id):
+            params, source = {**settled(module, asked.given(module)), "seed": asked.seed}, asked.base(module)[1]
+        told = overview(
+            _database(), module, asked.plan, params=params, source=source, home=asked.folder, load_id=asked.load_id
+        )
+        for line in told:
             click.echo(line)
 
     return inspect
@@ -150,7 +153,7 @@ def _fit(get: Get, verb: str, options: dict[str, Any], choose: Choose) -> None:
     click.echo(f"{module.name}: parameters are {asked.base(module)[1]}")
     for chunk in chunks:
         with ExitStack() as stack:
-            report = stack.enter_context(epochs(f"{module.name} chunk {chunk.number}"))
+            report = stack.enter_context(epochs(f"{module.name} {chunk.name}"))
             if asked.tensorboard is not None:
                 from nexus.contract.board import board
 
@@ -178,9 +181,9 @@ def _write(get: Get, options: dict[str, Any], choose: Choose, *, last_day: bool)
         return
     common |= {"params": asked.given(module), "seed": asked.seed, "device": asked.device, "home": asked.folder}
     for chunk in choose(asked, chunks_of(database, module, asked.plan, asked.load_id)):
-        with bar(f"{module.name} chunk {chunk.number}") as walk:
+        with bar(f"{module.name} {chunk.name}") as walk:
             done = predict(database, module, chunk, progress=walk, **common)
-        click.echo(f"{module.name} chunk {chunk.number}: {done}")
+        click.echo(f"{module.name} {chunk.name}: {done}")
         _explain(database, module, asked, chunk, chunk.test)
 
 

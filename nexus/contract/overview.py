@@ -17,9 +17,20 @@ from nexus.db.outputs import written_days
 
 
 def overview(
-    database: Database, module: Module[Any], plan: Plan, params: Mapping[str, Any], home: Path, load_id: int | None
+    database: Database,
+    module: Module[Any],
+    plan: Plan,
+    *,
+    params: Mapping[str, Any],
+    source: str,
+    home: Path,
+    load_id: int | None = None,
 ) -> Iterator[str]:
-    """Lines of plain text; `params` are settled, empty for a module that is not learned."""
+    """Lines of plain text.
+
+    params : settled, with the seed; empty for a module that is not learned
+    source : where they are from, in words
+    """
     yield f"module      {module.name}, version {module.version}"
     yield f"inputs      {', '.join(module.inputs)}"
     yield f"output      {module.output}"
@@ -31,7 +42,7 @@ def overview(
         return
     yield f"horizon     {module.horizon} sessions"
     yield f"devices     {', '.join(module.devices)}; auto is {device_of(module, 'auto')} here"
-    yield f"parameters  {', '.join(f'{name}={value}' for name, value in params.items())}"
+    yield f"parameters  {source}: {', '.join(f'{name}={value}' for name, value in params.items())}"
     chunks = chunks_of(database, module, plan, load_id)
     yield f"size        {_size(database, module, chunks[0], params, load_id)}"
     for chunk in chunks:
@@ -40,7 +51,7 @@ def overview(
 
 def _chunk(database: Database, module: Learned[Any, Any], chunk: Chunk, home: Path) -> Iterator[str]:
     yield (
-        f"chunk {chunk.number:<5d} train {_span(chunk.train)}; validation {_span(chunk.validation)}; trained to "
+        f"{chunk.name:<11s} train {_span(chunk.train)}; validation {_span(chunk.validation)}; trained to "
         f"{chunk.trained_to}; companion {chunk.companion}; test {_span(chunk.test)}"
     )
     for line in _checkpoints(home, module, chunk):

@@ -33,7 +33,8 @@ class Trained:
     """What came of a training.
 
     params : settled, with the seed; loss : of validation, the best; metrics : as the run's row has them
-    weights : digest of the best ones and of what they were normalised by; resumed_from : epochs that earlier processes had finished
+    weights : digest of the best ones and of what they were normalised by
+    resumed_from : epochs that earlier processes had finished
     anew : False where the same training had been finished before
     """
 
@@ -54,7 +55,7 @@ class Trained:
         went_on = f", resumed from epoch {self.resumed_from}" if self.resumed_from else ""
         before = "" if self.anew else " (trained before, nothing done)"
         return (
-            f"chunk {self.chunk.number} trained to {self.chunk.trained_to}: best of {self.epochs} epochs is "
+            f"{self.chunk.name} trained to {self.chunk.trained_to}: best of {self.epochs} epochs is "
             f"{self.best_epoch}, loss {self.loss:.6g}{went_on}{before}"
         )
 
@@ -176,8 +177,7 @@ def restore(
     there = finished(root, module.name, module.version, chunk, chosen)
     if not there:
         raise InputError(
-            f"{module.name}: no checkpoint for chunk {chunk.number} with these parameters in {root}; "
-            "run train-best first"
+            f"{module.name}: no checkpoint for {chunk.name} with these parameters in {root}; run train-best first"
         )
     store = Checkpoints(root, _identity(module, chunk, chosen, there[-1].fingerprint))
     saved, outcome = store.load(BEST), store.outcome()

@@ -54,6 +54,7 @@ class Chunk:
 
     trained_to : last session of anything that fits, tunes or chooses, labels included; every test day is later
     companion : the day before the first test day, predicted too, so that a change from it can be told in one space
+    embargoed : days between the parts, whose labels reach into the next
     single_fit : whether all days are to be predicted, not only companion and test
     """
 
@@ -63,7 +64,13 @@ class Chunk:
     test: tuple[date, ...]
     trained_to: date
     companion: date
+    embargoed: tuple[date, ...] = ()
     single_fit: bool = False
+
+    @property
+    def name(self) -> str:
+        """In words."""
+        return "single fit" if self.single_fit else f"chunk {self.number}"
 
     def split(self, day: date) -> Split:
         """What the weights of this chunk saw of the day."""
@@ -74,7 +81,7 @@ class Chunk:
     def predicted(self) -> tuple[date, ...]:
         """The days that `predict` is for, ascending."""
         if self.single_fit:
-            return tuple(sorted({*self.train, *self.validation, self.companion, *self.test}))
+            return tuple(sorted((*self.train, *self.embargoed, *self.validation, *self.test)))
         return (self.companion, *self.test)
 
 
@@ -139,6 +146,7 @@ class _Cut:
             return None
         trained = int(self.rows[validation[-1]]) + self.horizon
         test = np.flatnonzero((self.rows > trained) & (self.days < end))
+        between = np.setdiff1d(np.arange(test[0]), np.concatenate([train, validation]))
         return Chunk(
             number=number,
             train=tuple(_dates(self.days[train])),
@@ -146,6 +154,7 @@ class _Cut:
             test=tuple(_dates(self.days[test])),
             trained_to=_dates(self.sessions[trained : trained + 1])[0],
             companion=_dates(self.days[test[0] - 1 : test[0]])[0],
+            embargoed=tuple(_dates(self.days[between])),
             single_fit=self.plan.single_fit,
         )
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexus.contract.splits import Chunk, Plan, chunks, days_of
+from nexus.contract.splits import SINGLE_FIT, Chunk, Plan, chunks, days_of
 from nexus.errors import InputError
 
 SESSIONS = pd.bdate_range("2010-01-01", "2020-12-31").to_numpy().astype("datetime64[D]")
@@ -101,11 +101,12 @@ def test_days_of_a_plan() -> None:
 
 def test_a_single_fit_is_late_and_predicts_everything() -> None:
     days = months()
-    (chunk,) = chunks(days, SESSIONS, 21, Plan(single_fit=True))
-    check(chunk, days, 21)
-    assert chunk.trained_to.year == 2020 and len(chunk.test) in (11, 12)
-    assert chunk.train[0] == days[0]
-    assert set(chunk.train) | set(chunk.validation) | set(chunk.test) <= set(chunk.predicted) <= set(days)
+    (chunk,) = chunks(days, SESSIONS, 45, Plan(single_fit=True))
+    check(chunk, days, 45)
+    assert chunk.trained_to.year == 2019 and chunk.train[0] == days[0]
+    assert chunk.test[-1] == days[-1] and chunk.number == SINGLE_FIT
+    assert chunk.predicted == tuple(days)
+    assert len(chunk.embargoed) == 4 and {chunk.split(day) for day in chunk.embargoed} == {"none"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,215 @@
+"""The seven verbs from the command line: what they do, what they say, and how they refuse."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+from contract.linear import LINEAR
+from contract.plans import OPTIONS, PLAN
+from small_market import Market
+from sqlalchemy import text
+
+from nexus.cli.module import module as nexus_module
+from nexus.contract.cli import Verbs, verbs
+from nexus.contract.module import Module
+from nexus.contract.params import best_params, settled, write_best_params
+from nexus.contract.reading import chunks_of
+from nexus.contract.runner import train
+from nexus.db.engine import Database
+from nexus.db.panel import Observations
+from nexus.errors import InputError
+from nexus.modules import MODULES
+from nexus.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Sizes(Module[None]):
+    """Not learned: how many companies had a bar, for each of them."""
+
+    name = "sizes"
+    version = "sizes-1"
+    inputs = ("prices.close",)
+    output = "centrality_history"
+
+    def predict(self, state: None, data: Observations, day: date) -> pd.DataFrame:
+        view = data.at(day)
+        there = view.companies[~pd.isna(view.prices("close", 1)[-1])]
+        count = float(len(there))
+        named = dict.fromkeys(("pagerank", "eigenvector", "betweenness", "clustering", "katz"), 1 / count)
+        whole = {"degree": len(there), "k_core": 1, "degrees": "{}", "graph_version": "none"}
+        return pd.DataFrame({"company_id": there, **named, **whole})
+
+    def explain(self, state: None, data: Observations, day: date) -> pd.DataFrame:
+        rows = self.predict(state, data, day)
+        return pd.DataFrame({"company_id": rows["company_id"], "feature": "bars", "attribution": 1.0})
+
+
+@pytest.fixture(autouse=True)
+def _configured(database: Database, market: Market, configured: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One pool of connections, which the fixture closes."""
+    monkeypatch.setattr(Database, "configured", lambda: database)
+
+
+def call(*arguments: str, module: Module[Any] = LINEAR) -> Result:
+    return CliRunner().invoke(verbs(module.name, lambda: module, kind=Verbs), [*arguments])
+
+
+def said(*arguments: str, module: Module[Any] = LINEAR) -> str:
+    result = call(*arguments, module=module)
+    if result.exception is not None:
+        raise result.exception
+    return result.output
+
+
+def runs(database: Database) -> list[str]:
+    with database.read() as connection:
+        return list(connection.scalars(text("SELECT module FROM model_runs")))
+
+
+def test_without_a_verb_the_latest_chunk_is_trained(database: Database, configured: Settings) -> None:
+    before = len(runs(database))
+    told = said("--epochs", "2", *OPTIONS)
+    assert "linear: parameters are the module's defaults" in told
+    assert "linear: chunk 3 trained to 2019-01-29: best of 2 epochs is" in told
+    assert len(runs(database)) == before + 1
+    assert list(configured.home.rglob("linear/linear-1/chunk-003/*/best.pt"))
+    assert "(trained before, nothing done)" in said("train-best", "--epochs", "2", *OPTIONS)
+    assert len(runs(database)) == before + 1
+
+
+def test_parameters_come_from_hpo_a_file_or_by_hand(configured: Settings, tmp_path: Path) -> None:
+    write_best_params(configured.home, LINEAR, {"width": 3, "epochs": 2}, loss=0.5)
+    assert best_params(configured.home, LINEAR) == {"width": 3, "epochs": 2}
+    assert "parameters are the best that hpo left" in said(*OPTIONS, "--chunk", "0")
+    file = tmp_path / "params.json"
+    file.write_text(json.dumps({"width": 5, "lr": 0.02}))
+    told = said(
+        "inspect", *OPTIONS, "--params", str(file), "--set", "lr=0.5", "--set", "schedule=cosine", "--epochs", "9"
+    )
+    assert "width=5" in told and "lr=0.5" in told and "schedule=cosine" in told and "epochs=9" in told
+    assert "26 weights" in told  # 3 * 5 + 5 + 5 + 1
+    assert "parameters are given" in said(*OPTIONS, "--params", '{"epochs": 1}', "--chunk", "0")
+    trained = train(Database.configured(), LINEAR, chunks_of(Database.configured(), LINEAR, PLAN)[0],
+                    params={"width": 3, "epochs": 2})  # fmt: skip
+    assert not trained.anew and trained.params == {**settled(LINEAR, {"width": 3, "epochs": 2}), "seed": 0}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--set", "widht=3"], r"linear: no parameter 'widht'; did you mean 'width'"),
+        (["--set", "width"], r"set 'width': write key=value"),
+        (["--params", "nowhere.json"], r"params nowhere.json: .*; give a JSON object, or a file"),
+        (["--params", "[1]"], r"params \[1\]: .*; give a JSON object"),
+        (["--days", "weekly"], r"days 'weekly': write `month`, or a number of sessions"),
+        (["--chunk", "17"], r"chunk 17: there is none, they go from 0 to 3"),
+        (["train-best-all", "--chunks", "0-x"], r"chunks '0-x': write numbers and spans"),
+        (["train-best-all", "--chunks", "2-4"], r"chunk 4: there is none"),
+        (["predict", "--seed", "99"], r"no checkpoint for chunk 3 with these parameters in .*; run train-best first"),
+        (["--from", "2018-01-01"], r"make no chunk: 12 months of training, 6 of validation"),
+    ],
+)
+def test_what_cannot_be_done_is_a_sentence(arguments: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        said(*arguments, *OPTIONS)
+
+
+def test_all_chunks_are_trained_and_predicted(database: Database, configured: Settings) -> None:
+    quick = ["--epochs", "1", *OPTIONS]
+    told = said("train-best-all", "--chunks", "0,2-3", *quick)
+    assert [line.split(":")[1].split()[1] for line in told.splitlines() if "trained to" in line] == ["0", "2", "3"]
+    told = said("predict-all", "--chunks", "0,2-3", *quick)
+    assert "linear chunk 0: 8 days predicted" in told and "linear chunk 3: 6 days predicted" in told
+    assert "linear chunk 3: 0 days predicted, 0 rows new or changed, 6 days kept" in said("predict", *quick)
+    assert "6 days predicted, 0 rows new or changed" in said("predict", "--again", *quick)
+    told = said("inspect", *quick)
+    lines = {line.split()[1]: line for line in told.splitlines() if line.startswith("chunk")}
+    assert list(lines) == ["0", "1", "2", "3"]
+    assert "test 2017-06-30 to 2017-12-29 (7)" in lines["0"] and "companion 2017-05-31" in lines["0"]
+    assert told.count("best of 1 epochs 1, loss") == 3 and "written 2018-12-31 to 2019-05-31 (6)" in told
+
+
+def test_one_late_fit(database: Database) -> None:
+    quick = ["--single-fit", "--epochs", "1", "--validation-months", "6", "--test-months", "6"]
+    assert "linear: single fit trained to 2018-11-29" in said(*quick)
+    assert "linear single fit: 41 days predicted" in said("predict", *quick)
+    assert "single fit  train 2016-01-29 to 2018-04-30 (28)" in said("inspect", *quick)
+
+
+def test_an_interrupted_training_is_told(configured: Settings) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(Database.configured(), LINEAR, chunks_of(Database.configured(), LINEAR, PLAN)[1], report=interrupt)
+    assert "interrupted after epoch 2" in said("inspect", *OPTIONS)
+    assert "resumed from epoch 2" in said("--chunk", "1", *OPTIONS)
+
+
+def interrupt(epoch: Any) -> None:
+    if epoch.number == 2:
+        raise KeyboardInterrupt
+
+
+def test_scalars_for_tensorboard(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    said("--epochs", "4", "--seed", "8", "--tensorboard", str(tmp_path / "board"), *OPTIONS)
+    board = EventAccumulator(str(tmp_path / "board" / "linear" / "linear-1" / "chunk-003"))
+    board.Reload()
+    assert [event.step for event in board.Scalars("loss/validation")] == [1, 2, 3, 4]
+    assert [event.step for event in board.Scalars("correlation")] == [2, 4]
+
+
+def test_a_module_that_is_not_learned_predicts_and_says_that_it_learns_nothing(database: Database) -> None:
+    sizes = Sizes()
+    for verb in ("hpo", "hpo-all", "train-best", "train-best-all"):
+        with pytest.raises(
+            InputError, match=rf"sizes is not learned, so there is nothing to {verb}; use predict"
+        ) as told:
+            said(verb, module=sizes)
+        assert told.value.exit_status == 2
+    with pytest.raises(InputError, match="nothing to train-best"):
+        said(module=sizes)
+    assert "sizes: 1 days predicted" in said("predict", module=sizes)
+    assert "sizes: 40 days predicted" in said("predict-all", module=sizes)
+    told = said("inspect", module=sizes)
+    assert "learned     no" in told and "written     2016-01-29 to 2019-05-31 (41)" in told
+    with database.read() as connection:
+        rows = connection.execute(text("SELECT * FROM centrality_history WHERE model_version = 'sizes-1'")).all()
+    assert {row.split for row in rows} == {"none"} and {row.chunk for row in rows} == {0}
+    assert all(row.known_at.date() == row.as_of for row in rows)
+
+
+def test_the_verbs_of_every_module_hang_under_nexus() -> None:
+    told = CliRunner().invoke(nexus_module, ["list"]).output
+    assert [line.split()[0] for line in told.splitlines()] == sorted(MODULES)
+    assert CliRunner().invoke(nexus_module, ["nothing"]).exit_code == 2
+    for name in MODULES:
+        found = CliRunner().invoke(nexus_module, [name, "--help"]).output
+        assert all(verb in found for verb in ("inspect", "hpo-all", "train-best-all", "predict-all"))
+
+
+def test_a_file_of_a_module_is_its_command_line(database: Database, configured: Settings) -> None:
+    """As a user has it: python FILE, an error is one line and status 2."""
+    environment = {
+        "NEXUS_DATABASE_URL": database.dsn, "NEXUS_HOME": str(configured.home), "NEXUS_THREADS": "1",
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "PATH": "/usr/bin:/bin",
+    }  # fmt: skip
+    command = [sys.executable, "-m", "contract.linear", "--epochs", "2", *OPTIONS]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "linear: chunk 3 trained to 2019-01-29" in done.stdout
+    assert "linear chunk 3: epoch 2/2, loss" in done.stderr
+    again = said("--epochs", "2", *OPTIONS)  # as `nexus module` has it: the same module, by another road
+    assert "nothing done" in again
+    wrong = subprocess.run([*command, "--set", "x=1"], env=environment, capture_output=True, text=True, check=False)
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("error: linear: no parameter 'x'; there are epochs, ")
+    assert len(wrong.stderr.splitlines()) == 1
