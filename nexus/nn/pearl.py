@@ -75,7 +75,7 @@ class Pearl(nn.Module):
     chunk : inputs at a time; only that many are in memory at once, in training too, where they are computed twice
     """
 
-    def __init__(self, out: int = 32, hidden: int = 16, layers: int = 3, chunk: int = 128) -> None:
+    def __init__(self, out: int = 32, hidden: int = 16, layers: int = 3, chunk: int = 64) -> None:
         super().__init__()
         self.chunk = chunk
         sizes = [1] + [hidden] * layers

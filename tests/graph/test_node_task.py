@@ -216,6 +216,8 @@ def test_an_unknown_loss_is_named(market: NodeMarket, panel: Panel) -> None:
     state = GAT_BASELINE.build({**GAT_BASELINE.describe(examples), "hidden": 8, "heads": 2, "loss": "hinge"})
     with pytest.raises(InputError, match="hinge"):
         GAT_BASELINE.step(state, examples)
+    with pytest.raises(InputError, match="sideways"):
+        examples.dates[0].label("sideways")
 
 
 def planted(examples: NodeExamples) -> NodeExamples:

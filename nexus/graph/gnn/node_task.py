@@ -41,6 +41,8 @@ class Example:
 
     def label(self, kind: str) -> np.ndarray:
         """Above the median of the date, or above zero (n,); False where there is no return."""
+        if kind not in LABELS:
+            raise InputError(f"label {kind!r} is unknown; one of {', '.join(LABELS)}")
         threshold = np.nanmedian(self.forward) if kind == "median" else 0.0
         return np.nan_to_num(self.forward, nan=-np.inf) > threshold
 

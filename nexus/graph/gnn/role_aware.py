@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from nexus.contract.torch import TorchState, evaluating
 from nexus.db.panel import Observations
+from nexus.errors import InputError
 from nexus.graph.gnn.node_inputs import CHANNELS, Nodes
 from nexus.graph.gnn.node_task import NodeTask, score_of, types_of
 from nexus.maths.types import Floats
@@ -21,6 +22,8 @@ from nexus.nn.relation_gat import RelationEncoder
 if TYPE_CHECKING:
     import pandas as pd
 
+PEARL_INPUTS = ("random", "basis")
+
 
 class RoleNetwork(nn.Module):
     """PEARL encodings joined to the features of the nodes, layers of relations, and two answers per company."""
@@ -28,6 +31,8 @@ class RoleNetwork(nn.Module):
     def __init__(self, params: Mapping[str, Any]) -> None:
         super().__init__()
         self.params = {name: params[name] for name in ("seed", "pearl_samples", "pearl_inputs")}
+        if params["pearl_inputs"] not in PEARL_INPUTS:
+            raise InputError(f"pearl_inputs {params['pearl_inputs']!r}: one of {', '.join(PEARL_INPUTS)}")
         width = params["pearl_dim"] if params["pearl"] else 0
         self.pearl = Pearl(width, params["pearl_hidden"], params["pearl_layers"]) if width else None
         self.encoder = RelationEncoder(
@@ -45,13 +50,11 @@ class RoleNetwork(nn.Module):
         """PEARL encodings of all nodes, in order of their types; None where the network has none."""
         if self.pearl is None:
             return None
-        n = len(nodes.ties.counts)
-        random = self.params["pearl_inputs"] == "random"
-        inputs = (
-            random_inputs(n, self.params["pearl_samples"], self.params["seed"], nodes.content)
-            if random
-            else basis_inputs(n)
-        )
+        n, params = len(nodes.ties.counts), self.params
+        if params["pearl_inputs"] == "basis":
+            inputs = basis_inputs(n)
+        else:
+            inputs = random_inputs(n, params["pearl_samples"], params["seed"], nodes.content)
         encoded: Tensor = self.pearl(nodes.ties.to(device), inputs.to(device))
         return encoded
 
@@ -77,7 +80,7 @@ class RoleAware(NodeTask):
     """PEARL, a relation-aware GATv2 per edge type, and learned weights over them.
 
     output : "graph_predictions", or "node_embeddings": what the same weights represent the companies by, (hidden,)
-    pearl : whether there are encodings; pearl_inputs : "random" or "basis"; pearl_samples : how many random ones
+    pearl : whether there are encodings; pearl_inputs : one of PEARL_INPUTS; pearl_samples : how many random ones
     relation_weights : whether relations are weighted by what is learned, or all alike
     """
 
@@ -85,7 +88,7 @@ class RoleAware(NodeTask):
     version = "role_aware-1"
     defaults: ClassVar[Mapping[str, Any]] = {
         **NodeTask.defaults, "pearl": True, "pearl_dim": 32, "pearl_hidden": 16, "pearl_layers": 3,
-        "pearl_samples": 128, "pearl_inputs": "random", "relation_weights": True,
+        "pearl_samples": 64, "pearl_inputs": "random", "relation_weights": True,
     }  # fmt: skip
 
     def __init__(self, output: str = "graph_predictions") -> None:
