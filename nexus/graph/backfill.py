@@ -84,15 +84,22 @@ def _module(name: str) -> Learned[Any, Any]:
 
 
 def _build(database: Database, module: Learned[Any, Any], asked: Asked) -> None:
+    from nexus.graph.command import PRICED
     from nexus.graph.recipes import recipe
     from nexus.graph.snapshots import build, choose_days
     from nexus.settings import settings
 
-    plan = asked.plan
+    plan, universe = asked.plan, settings().universe
     days = choose_days(database, plan.days, start=plan.start, end=plan.end, load_id=asked.load_id)
     for graph in _graphs(module):
         with bar(f"graph {graph}") as walk:
-            built = build(database, recipe(graph, settings().universe), days, load_id=asked.load_id, progress=walk)
+            built = build(
+                database,
+                recipe(graph, None if universe == PRICED else universe),
+                days,
+                load_id=asked.load_id,
+                progress=walk,
+            )
         click.echo(str(built))
 
 

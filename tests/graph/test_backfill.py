@@ -29,8 +29,9 @@ from nexus.db.panel import Panel
 from nexus.errors import InputError
 from nexus.graph.backfill import backfill
 from nexus.graph.gnn.data import HISTORY, tensors
-from nexus.graph.gnn.trainer import HGT, WEIGHTS, without
+from nexus.graph.gnn.trainer import HGT, without
 from nexus.graph.gnn.verdicts import link_verdicts
+from nexus.graph.gnn.weights import WEIGHTS
 from nexus.settings import settings
 from research._validate_embeddings import main as validate
 
@@ -139,6 +140,8 @@ def test_a_second_run_has_nothing_to_do(market: NodeMarket, filled: tuple[str, p
     begun = time.perf_counter()
     output = run().output
     assert output.startswith("nothing to do: ") and time.perf_counter() - begun < 30
+    built, done = run("--build").output.splitlines()
+    assert built.startswith(f"monthly: 0 written, {len(market.days)} unchanged") and done.startswith("nothing to do: ")
     pd.testing.assert_frame_equal(rows(market.database), before)
 
 

@@ -14,14 +14,16 @@ import torch
 from graph.link_graphs import BOARD, HOLDS, SUPPLY, graph, random_graphs
 from torch.nn import functional as f
 
-from nexus.contract.splits import Plan, chunks, days_of
+from nexus.contract.splits import SINGLE_FIT, Plan, chunks, days_of
 from nexus.contract.torch import evaluating
 from nexus.db.graph import Graph
+from nexus.errors import InputError
 from nexus.graph.gnn.batches import LinkBatches, Size, link_loss
 from nexus.graph.gnn.data import tensors
 from nexus.graph.gnn.examples import Links, normalised
 from nexus.graph.gnn.gate import verdict
-from nexus.graph.gnn.trainer import HGT, leave
+from nexus.graph.gnn.trainer import HGT
+from nexus.graph.gnn.weights import leave
 
 QUICK = {**HGT.basics, **HGT.defaults, "hidden": 16, "heads": 2, "seed": 0, "device": "cpu"}
 
@@ -145,6 +147,10 @@ class TestDescription:
         (embedded,) = HGT.embeddings(state, [tensors(grown)])
         assert embedded["company"].shape == (len(later.nodes["company"]), 16)
 
+    def test_one_snapshot_is_none_to_learn_from(self, links):
+        with pytest.raises(InputError, match="1 snapshots to train on"):
+            HGT.describe(Links(links.graphs[:1]))
+
     def test_what_is_described_is_json(self, links):
         described = HGT.describe(links)
         assert json.loads(json.dumps(described)) == described
@@ -227,6 +233,8 @@ class TestWeights:
         leave(path, state, self.about("2019-12-31", "earlier"))
         assert json.loads(torch.load(path, weights_only=True)["about"])["run_id"] == "first"
         leave(path, state, self.about("2020-02-28", "later"))
+        assert json.loads(torch.load(path, weights_only=True)["about"])["run_id"] == "later"
+        HGT.leave(state, tmp_path, {**self.about("2021-01-29", "single fit"), "chunk": SINGLE_FIT})
         assert json.loads(torch.load(path, weights_only=True)["about"])["run_id"] == "later"
         assert [each.name for each in path.parent.iterdir()] == [path.name]
 

@@ -85,14 +85,13 @@ class Sampler:
 
     def __init__(self, steps: Sequence[Transition]) -> None:
         self._steps = steps
-        self._forbidden: Ints | Bools
         self._undirected = bool(steps) and steps[0].undirected
         self._same = bool(steps) and steps[0].edge_type[0] == steps[0].edge_type[2]
         self._n_sources = max((step.shape[0] for step in steps), default=0)
         self._n_targets = max((step.shape[1] for step in steps), default=0)
-        forbidden = _joined([self.codes(place, step.forbidden) for place, step in enumerate(steps)])
+        self._edges = _joined([self.codes(place, step.forbidden) for place, step in enumerate(steps)])
         cells = len(steps) * self._n_sources * self._n_targets
-        self._forbidden = _marked(forbidden, cells) if cells <= CELLS else forbidden
+        self._is_edge = _marked(self._edges, cells) if cells <= CELLS else None
         self._sources, self._source_start = _by_degree([(s.alive[0], s.degrees[0]) for s in steps])
         self._sinks, self._sink_start = _by_degree([(s.alive[1], s.degrees[1]) for s in steps])
 
@@ -178,7 +177,7 @@ class Sampler:
         if self._undirected:
             src, dst = np.minimum(src, dst), np.maximum(src, dst)
         codes = (place * self._n_sources + src) * self._n_targets + dst
-        bad = self._forbidden[codes] if self._forbidden.dtype == bool else _among(codes, self._forbidden)
+        bad = _among(codes, self._edges) if self._is_edge is None else self._is_edge[codes]
         if self._same:
             bad |= src == dst
         return np.where(bad, -1, codes)

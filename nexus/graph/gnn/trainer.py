@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -14,13 +12,16 @@ import numpy as np
 import pandas as pd
 import torch
 
+from nexus.contract.splits import SINGLE_FIT
 from nexus.contract.torch import TorchLearned, TorchState, evaluating
 from nexus.db.graph import EdgeType, Graph
-from nexus.graph.gnn.baselines import BASELINES
+from nexus.errors import InputError
 from nexus.graph.gnn.batches import LinkBatch, LinkBatches, Size, link_loss
 from nexus.graph.gnn.data import FEATURES, HISTORY, metadata, tensors
 from nexus.graph.gnn.examples import Asked, Links, normalised, normaliser
-from nexus.graph.gnn.gate import LEAST_EDGES, Score, mark, pooled
+from nexus.graph.gnn.figures import figures, lines, name_of
+from nexus.graph.gnn.gate import Score, mark
+from nexus.graph.gnn.weights import WEIGHTS, leave
 from nexus.nn.hetero import Tensors
 from nexus.nn.hgt import HGTEncoder
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from nexus.db.panel import Observations, Panel
 
 GRAPH, COMPANY = "monthly", "company"
-WEIGHTS = "hgt_link_pred.pt"
 _SIZES = ("per_positive", "sample_above", "sample_pairs", "fanout")
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,17 @@ class HGTLinks(TorchLearned[Links]):
         )
 
     def describe(self, examples: Links) -> dict[str, Any]:
-        """Node types, edge types with their reverses, and the normaliser of the features."""
+        """Node types, edge types with their reverses, and the normaliser of the features.
+
+        Raises
+        ------
+        InputError
+            Without two snapshots.
+        """
+        if not len(examples):
+            raise InputError(
+                f"{self.name}: {len(examples.graphs)} snapshots to train on; edges are told from one to the next"
+            )
         node_types, kinds = metadata(examples.graphs[:-1])
         return {
             "node_types": node_types,
@@ -98,24 +108,13 @@ class HGTLinks(TorchLearned[Links]):
     def metrics(self, state: TorchState, examples: Links) -> dict[str, float]:
         """AUC and average precision by edge type, of new and of all edges, the model's beside each simple rule's.
 
-        Named TYPE/new/auc, TYPE/new/auc/RULE and so on; TYPE/new/edges is how many new edges there are. Where nothing
-        was asked there is no figure.
+        As `nexus.graph.gnn.figures` names them; where there is nothing to compare there is no figure.
         """
-        found: dict[str, list[tuple[Score, Mapping[str, Score]]]] = {}
-        for kind in examples.transitions:
-            found[f"{_name(kind)}/new"] = []
-        for asked, score in self.marks(state, examples):
-            found.setdefault(f"{_name(asked.edge_type)}/{asked.kind}", []).append((score, asked.rules))
-        figures: dict[str, float] = {}
+        told = figures(self.marks(state, examples), examples.transitions)
         log.info("links after epoch %d: AUC and average precision, the model's and the simple rules'", state.epoch)
-        for name, rows in sorted(found.items()):
-            figures[f"{name}/edges"] = sum(score.positives for score, _ in rows)
-            figures[f"{name}/auc"], figures[f"{name}/ap"] = pooled([score for score, _ in rows])
-            for rule in BASELINES:
-                auc, ap = pooled([rules[rule] for _, rules in rows])
-                figures[f"{name}/auc/{rule}"], figures[f"{name}/ap/{rule}"] = auc, ap
-            log.info("%s", _told(name, figures))
-        return {name: value for name, value in figures.items() if np.isfinite(value)}
+        for line in lines(told):
+            log.info("%s", line)
+        return {name: value for name, value in told.items() if np.isfinite(value)}
 
     def marks(self, state: TorchState, examples: Links) -> Iterator[tuple[Asked, Score]]:
         """Every question of the examples, the simple rules' scores with it, and the model's score."""
@@ -165,7 +164,7 @@ class HGTLinks(TorchLearned[Links]):
         moved = [np.linalg.norm(whole - each, axis=1) / np.where(length > 0, length, 1.0) for each in less]
         return pd.concat(
             [
-                pd.DataFrame({"company_id": graph.nodes[COMPANY], "feature": _name(kind), "attribution": each})
+                pd.DataFrame({"company_id": graph.nodes[COMPANY], "feature": name_of(kind), "attribution": each})
                 for kind, each in zip(sorted(graph.edges), moved, strict=True)
             ],
             ignore_index=True,
@@ -173,40 +172,14 @@ class HGTLinks(TorchLearned[Links]):
 
     def leave(self, state: TorchState, home: Path, about: Mapping[str, Any]) -> None:
         """Leave the best weights of the latest chunk at `models/hgt_link_pred.pt`, with the row of their run."""
-        leave(home / "models" / WEIGHTS, state, about)
+        if about["chunk"] != SINGLE_FIT:
+            leave(home / "models" / WEIGHTS, state, about)
 
 
 def without(graph: Graph, edge_type: EdgeType) -> Graph:
     """The same snapshot as if the edges of one type were not known."""
     edges = {kind: each for kind, each in graph.edges.items() if kind != edge_type}
     return Graph(graph.day, graph.graph, graph.version, graph.nodes, edges, graph.tier)
-
-
-def leave(path: Path, state: TorchState, about: Mapping[str, Any]) -> None:
-    """Write the encoder's state dict, unless weights trained to a later day are there; in one step.
-
-    `torch.load(path, weights_only=True)` gives `network`, and as JSON `about`, the run's row, and `params`.
-    """
-    if path.exists():
-        there = json.loads(torch.load(path, map_location="cpu", weights_only=True)["about"])
-        if there["trained_to"] > about["trained_to"]:
-            return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_suffix(f".{os.getpid()}")
-    network = {name: each.cpu() for name, each in state.network.state_dict().items()}
-    torch.save({"network": network, "about": json.dumps(dict(about)), "params": json.dumps(state.params)}, new)
-    new.replace(path)
-
-
-def _told(name: str, figures: Mapping[str, float]) -> str:
-    """One line: the model's figures and the rules'."""
-    edges = int(figures[f"{name}/edges"])
-    if name.endswith("/new") and edges < LEAST_EDGES:
-        return f"{name}: {edges} new edges; the graph is static and the AUC says nothing"
-    if np.isnan(figures[f"{name}/auc"]):
-        return f"{name}: {edges} edges, and every pair is one; the AUC says nothing"
-    rules = [f"{rule} {figures[f'{name}/auc/{rule}']:.3f} {figures[f'{name}/ap/{rule}']:.3f}" for rule in BASELINES]
-    return f"{name}: {edges} edges, {figures[f'{name}/auc']:.3f} {figures[f'{name}/ap']:.3f}; {', '.join(rules)}"
 
 
 def _key(state: TorchState) -> tuple[str, ...]:
@@ -229,10 +202,6 @@ def _prepared(state: TorchState, examples: Links) -> LinkBatches:
 def _encoder(state: TorchState) -> HGTEncoder:
     assert isinstance(state.network, HGTEncoder)
     return state.network
-
-
-def _name(edge_type: EdgeType) -> str:
-    return "-".join(edge_type)
 
 
 HGT = HGTLinks()

@@ -1,0 +1,34 @@
+"""The weights that are left for others: one file, of the latest chunk, with the row of the run that made it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nexus.contract.torch import TorchState
+
+WEIGHTS = "hgt_link_pred.pt"
+
+
+def leave(path: Path, state: TorchState, about: Mapping[str, Any]) -> None:
+    """Write a network's state dict, unless weights trained to a later day are there; in one step.
+
+    about : the run's row, `trained_to` among it
+
+    `torch.load(path, weights_only=True)` gives `network`, and as JSON `about` and `params`, which the module's `build`
+    takes.
+    """
+    if path.exists():
+        there = json.loads(torch.load(path, map_location="cpu", weights_only=True)["about"])
+        if there["trained_to"] > about["trained_to"]:
+            return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(f".{os.getpid()}")
+    network = {name: each.cpu() for name, each in state.network.state_dict().items()}
+    torch.save({"network": network, "about": json.dumps(dict(about)), "params": json.dumps(state.params)}, new)
+    new.replace(path)
