@@ -205,7 +205,8 @@ def predict(
 ) -> Predicted:
     """Write a module's rows of some days, one commit per day; what these weights wrote before is kept.
 
-    chunk : of a learned module; days : default the chunk's `predicted`
+    chunk : of a learned module; days : default the chunk's `predicted`; those that other weights wrote are written
+        again in any case, since vectors of different weights do not compare
     again : compute also days that are written
     progress : wraps the days that are computed
     """
@@ -216,9 +217,11 @@ def predict(
     number = chunk.number if chunk else 0
     with database.read() as connection:
         written = written_days(connection, module.output, module.version, number, restored.weights)
-    todo = [day for day in asked if again or day not in written]
+        others = written_days(connection, module.output, module.version, number) - written
+    todo = sorted({day for day in asked if again or day not in written} | others)
+    kept = len(set(asked) - set(todo))
     if not todo:
-        return Predicted(number, 0, len(asked), 0, 0, None)
+        return Predicted(number, 0, kept, 0, 0, None)
     calendar = Calendar.read(database)
     panel = read_prediction(database, module, todo, load_id)
     told_of = {**restored.params, "chunk": number, "weights": restored.weights}
@@ -234,7 +237,7 @@ def predict(
                 with database.write() as connection:
                     rows += upsert(connection, module.output, stamps)
         running.metrics = {"days": len(todo), "rows": rows, "silent": mute}
-    return Predicted(number, len(todo), len(asked) - len(todo), rows, mute, running.run_id)
+    return Predicted(number, len(todo), kept, rows, mute, running.run_id)
 
 
 def walk(

@@ -216,11 +216,12 @@ def test_predicting_twice_changes_nothing_and_other_weights_everything(
 ) -> None:
     chunk = chunks[2]
     train(database, LINEAR, chunk, home=home)
-    first = predict(database, LINEAR, chunk, home=home)
+    beyond = chunk.train[-3:]
+    first = predict(database, LINEAR, chunk, home=home, days=(*beyond, *chunk.predicted))
     before = written(database, 2)
     kept = predict(database, LINEAR, chunk, home=home)
-    assert kept == Predicted(2, 0, first.days, 0, 0, None)
-    again = predict(database, LINEAR, chunk, home=home, again=True)
+    assert kept == Predicted(2, 0, len(chunk.predicted), 0, 0, None)
+    again = predict(database, LINEAR, chunk, home=home, days=(*beyond, *chunk.predicted), again=True)
     assert (again.days, again.rows) == (first.days, 0)
     pd.testing.assert_frame_equal(before, written(database, 2))
     train(database, LINEAR, chunk, home=home, seed=1)
