@@ -206,6 +206,13 @@ class TestLearning:
         assert edges == sum(len(step.new) for step in test.transitions[SUPPLY])
         assert f"company-supplies-company/new: {edges} new edges; the graph is static" in caplog.text
 
+    def test_too_few_pairs_are_named(self, caplog):
+        nodes = {"company": [1, 2, 3, 4]}
+        few = Links((graph(0, nodes, {BOARD: {(1, 2)}}), graph(1, nodes, {BOARD: {(1, 2), (3, 4)}})))
+        with caplog.at_level("INFO", "nexus"):
+            assert len(few.asked) == 2
+        assert "company-board-company: on 1 of 1 snapshots 10 negatives wanted, 4 exist: all of them" in caplog.text
+
     def test_training_is_equal_to_the_bit_for_equal_seeds(self, links):
         weights = []
         for seed in (0, 0, 1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +20,7 @@ from nexus.graph.gnn.negatives import Question, question
 from nexus.nn.hetero import Tensors
 
 LEAST_SCALE = 1e-6
+log = logging.getLogger(__name__)
 Made = TypeVar("Made")
 
 
@@ -76,6 +78,7 @@ class Links:
             for steps in self.transitions.values():
                 kinds: tuple[Kind, ...] = ("new", "all")
                 found += [asked for kind in kinds if (asked := _ask(steps[place], place, kind, history)) is not None]
+        _say_short(found)
         return found
 
     def kept(self, key: Hashable, make: Callable[[], Made]) -> Made:
@@ -95,6 +98,16 @@ def _ask(step: Transition, place: int, kind: Kind, history: History) -> Asked | 
         name: mark(step.before.day, put, score) for name, score in baselines(step, history, put.src, put.dst).items()
     }
     return Asked(place, step.before.day, step.edge_type, kind, put, rules)
+
+
+def _say_short(found: Sequence[Asked]) -> None:
+    """Name the edge types whose new edges stand against fewer pairs than was wanted, since no more exist."""
+    for edge_type in sorted({asked.edge_type for asked in found}):
+        notes = [each.question.note for each in found if each.edge_type == edge_type and each.kind == "new"]
+        short = [note for note in notes if note]
+        if short:
+            name = "-".join(edge_type)
+            log.info("%s: on %d of %d snapshots %s", name, len(short), len(notes), short[-1])
 
 
 def normaliser(snapshots: Sequence[Tensors], node_types: Sequence[str]) -> dict[str, Any]:
