@@ -68,15 +68,15 @@ def top_correlations(
     least = max(2, (window + 1) // 2) if least is None else least
     _check(returns, ends, window, k, least)
     n = min(os.cpu_count() or 1, 1 + returns.shape[1] // THREAD_COLUMNS)
-    floors = np.full(returns.shape[1], np.inf)
+    recent = np.full((2, returns.shape[1]), np.inf)
     with ThreadPoolExecutor(n) as pool:
         for places in _blocks(ends, window):
             own = None if members is None else members[places]
-            yield from _block(returns, ends[places], own, _Terms(window, k, least), floors, Threads(n, pool))
+            yield from _block(returns, ends[places], own, _Terms(window, k, least), recent, Threads(n, pool))
 
 
 def _block(
-    returns: Floats, ends: Ints, members: Bools | None, terms: _Terms, floors: Floats, threads: Threads
+    returns: Floats, ends: Ints, members: Bools | None, terms: _Terms, recent: Floats, threads: Threads
 ) -> Iterator[TopPairs]:
     first = max(0, int(ends[0]) + 1 - terms.window)
     part = returns[first : ends[-1] + 1]
@@ -86,12 +86,12 @@ def _block(
     there &= True if members is None else members
     names = np.flatnonzero(there.any(axis=0))
     windows = Windows(part, names, int(stops[0]), terms.k, terms.least, threads)
-    own_floors = floors[names]
+    own_recent = recent[:, names]
     for place, end in enumerate(ends):
         nodes = np.flatnonzero(there[place, names])
-        found = windows.nearest(int(starts[place]), int(stops[place]), nodes, own_floors)
+        found = windows.nearest(int(starts[place]), int(stops[place]), nodes, own_recent)
         yield _pairs(int(end), names[nodes], found)
-    floors[names] = own_floors
+    recent[:, names] = own_recent
 
 
 def _there(part: Floats, starts: Ints, stops: Ints, least: int) -> Bools:

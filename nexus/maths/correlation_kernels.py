@@ -403,6 +403,67 @@ def _floor(sizes: Floats, k: int) -> float:
 
 
 @kernel
+def together(x: Floats, inverse: Floats, start: int, stop: int) -> Floats:
+    """Sum over the columns of some tiles, each by its norm (n_tiles, TILE), in each row, (stop - start,)."""
+    out = np.zeros(stop - start)
+    for tile in range(len(x)):
+        scale = inverse[tile]
+        for t in range(start, stop):
+            values = x[tile, t * TILE : (t + 1) * TILE]
+            total = 0.0
+            for j in range(TILE):
+                total += 0.0 if np.isnan(scale[j]) else values[j] * scale[j]
+            out[t - start] += total
+    return out
+
+
+@kernel
+def likeness(x: Floats, inverse: Floats, start: int, index: Floats, out: Floats) -> None:
+    """Product of each column of some tiles, by its norm, with an index (n_rows,) from a row on, written into `out`."""
+    for tile in range(len(x)):
+        total = np.zeros(TILE)
+        for t in range(len(index)):
+            values = x[tile, (start + t) * TILE : (start + t + 1) * TILE]
+            for j in range(TILE):
+                total[j] += values[j] * index[t]
+        for j in range(TILE):
+            out[tile, j] = total[j] * inverse[tile, j]
+
+
+@kernel
+def probe(
+    picks: Ints, x: Floats, first: int, last: int, start: int, stop: int,
+    means: Floats, sums: Floats, inverse: Floats, sizes: Floats,
+) -> None:  # fmt: skip
+    """Absolute correlations of at most TILE columns with those of tiles first to last, roughly; -1 for none.
+
+    sizes : (TILE, n_tiles * TILE), written
+    """
+    own = np.zeros((stop - start) * TILE)
+    for t in range(start, stop):
+        for at in range(len(picks)):
+            own[(t - start) * TILE + at] = x[picks[at] // TILE, t * TILE + picks[at] % TILE]
+    products = np.empty(TILE * TILE)
+    for right in range(first, last):
+        products[:] = 0.0
+        _accumulate(products, own, x[right, start * TILE : stop * TILE], 0, stop - start, 1.0)
+        for at in range(len(picks)):
+            i = picks[at]
+            for j in range(right * TILE, (right + 1) * TILE):
+                value = (products[at * TILE + j % TILE] - means[i] * sums[j]) * (inverse[i] * inverse[j])
+                sizes[at, j] = min(1.0, abs(value)) if value == value and i != j else -1.0
+
+
+@kernel
+def floors_of(sizes: Floats, k: int) -> Floats:
+    """What the k-th largest of each row reaches, (n_rows,)."""
+    out = np.empty(len(sizes))
+    for row in range(len(sizes)):
+        out[row] = _floor(sizes[row], k)
+    return out
+
+
+@kernel
 def look_again(
     nodes: Ints,
     short: Bools,
@@ -467,19 +528,18 @@ def read_off(
     nodes: Ints,
     names: Ints,
     k: int,
-    slack: float,
     src: Ints,
     dst: Ints,
     corr: Floats,
-    floors: Floats,
+    sizes: Floats,
 ) -> None:
     """The k first of each line of keys, which are sorted up to `width`.
 
-    floors : of the nodes written: below the k-th by that share of how far the one half as far down is above, or inf
+    sizes : (n_tiles * TILE,), of the nodes written: the k-th, inf without one
     src, dst, corr : (n_nodes, k), written; src -1 where there is none
     """
     for at in range(len(nodes)):
-        floors[nodes[at]] = np.inf
+        sizes[nodes[at]] = np.inf
         for c in range(k):
             key = keys[at, c] if c < width else NOBODY
             if key == NOBODY:
@@ -490,4 +550,4 @@ def read_off(
             dst[at, c] = names[_column(key)]
             corr[at, c] = -size if key & np.uint64(1) else size
             if c == k - 1:
-                floors[nodes[at]] = size - max(slack * (abs(corr[at, k // 2]) - size), 0.02 * size)
+                sizes[nodes[at]] = size

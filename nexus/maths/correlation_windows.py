@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -14,12 +14,16 @@ from nexus.maths import correlation_kernels as kernels
 from nexus.maths.correlation_kernels import NOBODY, TILE, Keys
 from nexus.maths.types import Floats, Ints
 
+Result = TypeVar("Result")
+
 ROUNDING = 4 * 2.0**-53
 """Error of a sum of n products, as a share of n times the sum of their sizes: four times what one sum can have."""
 HARD = 0.1 * kernels.UNIT
 """Error from which on a column's correlations are told one by one."""
-SLACK = 1.1
-"""How far below the last window's k-th correlation a candidate may be, as a share of how far the k/2-th was above."""
+SLACK = 3.0
+"""How far below the k-th size that is foretold a candidate may be, in standard errors of that."""
+PROBED = 8 * TILE
+"""Columns from which on some are looked at first, to see how the correlations of all have moved."""
 GROUP = 8
 """Tiles along a side of a group that is worked through at once, so that what it reads and writes stays near."""
 ROOM = 4
@@ -41,8 +45,8 @@ class Threads:
     n: int
     pool: ThreadPoolExecutor
 
-    def share(self, work: Callable[[int, slice], object], length: int) -> list[object]:
-        """`work(part, slice)` on slices of `length`, one per thread."""
+    def share(self, work: Callable[[int, slice], Result], length: int) -> list[Result]:
+        """What `work(n, part)` gives for the n-th of as many parts of `length` as there are threads."""
         edges = [length * part // self.n for part in range(self.n + 1)]
         slices = [slice(start, stop) for start, stop in pairwise(edges)]
         return list(self.pool.map(work, range(self.n), slices))
@@ -96,23 +100,26 @@ class Windows:
         span = slice(tiles.start * TILE, tiles.stop * TILE)
         kernels.lay_out(returns, self._names[span], head, self._x[tiles], self._known[tiles], self._raw[span])
 
-    def nearest(self, start: int, stop: int, nodes: Ints, floors: Floats) -> Nearest:
+    def nearest(self, start: int, stop: int, nodes: Ints, recent: Floats) -> Nearest:
         """Of the window of rows start to stop, which lies after the last one.
 
         nodes : (n,) places among the names
-        floors : (m,) that candidates' absolute correlation must reach, inf: look at all; those for the next are written
+        recent : (2, m) what is remembered of the last window to save time, inf at first; written anew
         """
         moves = self._moves(start, stop)
         level = self._level(start, stop, nodes)
-        padded = np.full(len(self._seen), np.inf)
-        padded[: len(floors)] = floors
+        padded = np.full((2, len(self._seen)), np.inf)
+        padded[:, : recent.shape[1]] = recent
+        floors = self._floors(level, nodes, padded)
         self._counts[:] = 0
-        self._threads.share(lambda thread, part: self._sweep(moves, level, padded, thread, part), len(self._pairs))
+        self._threads.share(lambda thread, part: self._sweep(moves, level, floors, thread, part), len(self._pairs))
         odd_keys = self._odd_keys(level, nodes)
         shape = (len(nodes), self._k)
         out = Nearest(np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape))
-        self._threads.share(lambda _, part: self._choose(level, odd_keys, nodes[part], padded, out, part), len(nodes))
-        floors[nodes] = padded[nodes]
+        self._threads.share(
+            lambda _, part: self._choose(level, odd_keys, nodes[part], floors, padded, out, part), len(nodes)
+        )
+        recent[:, nodes] = padded[:, nodes]
         return out
 
     def _moves(self, start: int, stop: int) -> Ints:
@@ -145,6 +152,51 @@ class Windows:
         odd_of[odd] = np.arange(len(odd))
         return _Level(start, stop, sums / n, sums, inverse, errors, odd, odd_of, totals, noise)
 
+    def _floors(self, level: _Level, nodes: Ints, recent: Floats) -> Floats:
+        """What a candidate must reach: about the k-th size, as the last one and likeness to all, then and now, tell it.
+
+        How they tell it is seen in some columns, which are looked at first.
+        """
+        before, now = recent[1].copy(), self._likeness(level)
+        recent[1] = now
+        floors = np.full(recent.shape[1], np.inf)
+        known = nodes[np.isfinite(recent[0] + before + now)[nodes]]
+        if len(known) >= PROBED:
+            told = np.stack([np.ones(len(now)), recent[0], before, now], axis=1)
+            picks = known[np.arange(TILE) * len(known) // TILE]
+            sizes = self._probe(level, picks)
+            weights = np.linalg.lstsq(told[picks], sizes)[0]
+            unlike = np.std(sizes - told[picks] @ weights)
+            floors[known] = np.maximum(told[known] @ weights - SLACK * unlike, 0.0)
+        return floors
+
+    def _likeness(self, level: _Level) -> Floats:
+        """Product of each plain column, by its norm, with the sum of them all, (n_tiles * TILE,); NaN for others."""
+        x, scale = self._x, level.inverse.reshape(-1, TILE)
+        sums = self._threads.share(
+            lambda _, part: kernels.together(x[part], scale[part], level.start, level.stop), len(x)
+        )
+        index = np.sum(sums, axis=0)
+        index -= index.mean()
+        out = np.empty(scale.shape)
+        self._threads.share(
+            lambda _, part: kernels.likeness(x[part], scale[part], level.start, index, out[part]), len(x)
+        )
+        return out.reshape(-1)
+
+    def _probe(self, level: _Level, picks: Ints) -> Floats:
+        """The k-th size of some columns, roughly."""
+        sizes = np.empty((TILE, len(level.inverse)))
+
+        def probe(_: int, part: slice) -> None:
+            kernels.probe(
+                picks, self._x, part.start, part.stop, level.start, level.stop,
+                level.means, level.sums, level.inverse, sizes,
+            )  # fmt: skip
+
+        self._threads.share(probe, len(self._x))
+        return kernels.floors_of(sizes, self._k)
+
     def _sweep(self, moves: Ints, level: _Level, floors: Floats, thread: int, part: slice) -> None:
         kernels.sweep(
             self._pairs[part], self._places[part], self._x, self._products, moves,
@@ -172,7 +224,9 @@ class Windows:
             self._threads.share(tell, len(level.odd))
         return keys
 
-    def _choose(self, level: _Level, odd_keys: Keys, nodes: Ints, floors: Floats, out: Nearest, part: slice) -> None:
+    def _choose(
+        self, level: _Level, odd_keys: Keys, nodes: Ints, floors: Floats, recent: Floats, out: Nearest, part: slice
+    ) -> None:
         keys = np.empty((len(nodes), 2 * ROOM * self._k), np.uint64)
         short = np.empty(len(nodes), np.bool_)
         window = (self._raw, level.start, level.stop, self._least)
@@ -193,4 +247,4 @@ class Windows:
             keys = wider
         keys[:, :longest].sort(axis=1)
         src, dst, corr = out.src[part], out.dst[part], out.corr[part]
-        kernels.read_off(keys, longest, nodes, self._names, self._k, SLACK, src, dst, corr, floors)
+        kernels.read_off(keys, longest, nodes, self._names, self._k, src, dst, corr, recent[0])

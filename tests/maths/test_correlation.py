@@ -135,12 +135,13 @@ def test_threads_change_nothing(threads: int, monkeypatch: pytest.MonkeyPatch) -
     assert_right(last, returns, 100, 15, 50)
 
 
-def test_when_everything_changes_at_once() -> None:
-    """Correlations that fall all at once leave no candidates, and those that rise leave too many."""
-    calm, fear = draw(120, 200, seed=8), draw(120, 200, seed=9)
-    fear += 0.1 * np.random.default_rng(10).standard_normal((120, 1))
+def test_many_columns_whose_correlations_fall_and_rise_at_once() -> None:
+    """Enough of them that some are looked at before the others; candidates are too few in one window, too many later."""
+    calm, fear = draw(120, 600, seed=8), draw(120, 600, seed=9)
+    fear += 0.1 * np.random.default_rng(10).standard_normal((120, 1)) * np.linspace(0, 2, 600)
     returns = np.concatenate([calm, fear, calm])
-    for pairs in top_correlations(returns, np.arange(59, 360, 15), window=60, k=10):
+    returns[100:110, :5] = np.nan
+    for pairs in top_correlations(returns, np.arange(59, 360, 30), window=60, k=10):
         assert_right(pairs, returns, 60, 10, 30)
 
 
