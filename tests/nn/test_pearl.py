@@ -29,30 +29,39 @@ def some_graph(n: int = 40, p: float = 0.12, seed: int = 5) -> nx.Graph:
     return nx.gnp_random_graph(n, p, seed=seed)
 
 
-def slow(pearl: Pearl, adjacency: np.ndarray, inputs: np.ndarray) -> np.ndarray:
-    """The definition, one input at a time, in double precision."""
+def slow(pearl: Pearl, adjacency: np.ndarray, relations: list[np.ndarray], inputs: np.ndarray) -> np.ndarray:
+    """The definition, one input at a time, in double precision; a relation's rows are the targets."""
     degree = adjacency.sum() / len(adjacency)
+    alone = [each / np.sqrt(each.sum() / (each.sum(axis=1) > 0).sum()) if each.any() else each for each in relations]
     pictures = []
-    for column in inputs.T:
-        x, scale = column[:, None].astype(np.float64), degree**-0.5
+    for column in inputs.T.astype(np.float64):
+        layers = []
+        x = np.column_stack([column, adjacency @ column / np.sqrt(degree), *(each @ column for each in alone)])
         for layer in pearl.layers:
             weight, bias = (value.detach().double().numpy() for value in (layer.weight, layer.bias))
-            x = np.maximum(np.hstack([x, adjacency @ x * scale]) @ weight.T + bias, 0)
-            scale = 1 / degree
-        pictures.append(x)
+            layers.append(np.maximum(x @ weight.T + bias, 0))
+            x = np.hstack([layers[-1], adjacency @ layers[-1] / degree])
+        pictures.append(np.hstack(layers))
     pooled = np.hstack([np.mean(pictures, axis=0), np.var(pictures, axis=0)])
-    pooled = (pooled - pooled.mean(axis=0)) / np.sqrt(pooled.var(axis=0) + (1e-3 * pooled.mean(axis=0)) ** 2 + 1e-12)
+    pooled = (pooled - pooled.mean(axis=0)) / np.sqrt(pooled.var(axis=0) + (1e-2 * pooled.mean(axis=0)) ** 2 + 1e-12)
     return pooled @ pearl.out.weight.detach().double().numpy().T + pearl.out.bias.detach().double().numpy()
 
 
 def test_equals_the_definition():
     graph = some_graph()
-    pearl, among = seeded(), ties(40, ends_of(graph))
+    one_way = torch.tensor(np.random.default_rng(8).integers(0, 40, (2, 30)))
+    one_way = one_way.unique(dim=1)
+    heard = np.zeros((40, 40))
+    heard[one_way[1], one_way[0]] = 1
+    pearl = seeded(relations=["forth", "nobody"])
+    among = ties(40, ends_of(graph), {"forth": one_way, "unheard": one_way.flip(0)})
     inputs = random_inputs(40, 16, 0, "some content")
     with torch.no_grad():
         made = pearl(among, inputs)
     assert made.shape == (40, 32)
-    np.testing.assert_allclose(made, slow(pearl, nx.to_numpy_array(graph, range(40)), inputs.numpy()), atol=2e-5)
+    relations = [heard, np.zeros((40, 40))]
+    expected = slow(pearl, nx.to_numpy_array(graph, range(40)), relations, inputs.numpy())
+    np.testing.assert_allclose(made, expected, atol=5e-5)
 
 
 def test_ties_count_edges_whatever_their_direction_and_no_loops():
@@ -90,7 +99,7 @@ def test_random_inputs_are_equivariant_when_they_move_with_the_nodes_and_approac
             one = pearl(ties(40, ends_of(graph)), random_inputs(40, samples, 0, "a"))
             other = pearl(ties(40, ends_of(renamed)), random_inputs(40, samples, 0, "b"))
             gaps[samples] = float((other[new] - one).square().mean().sqrt())
-    assert gaps[40000] < gaps[400] / 5  # the error falls as the root of the number: ten times, less noise
+    assert gaps[40000] < gaps[400] / 3  # the error falls as the root of the number: at best ten times
 
 
 def test_tells_triangles_from_a_hexagon_where_constant_inputs_cannot():
@@ -113,25 +122,46 @@ def test_tells_triangles_from_a_hexagon_where_constant_inputs_cannot():
     assert (drawn[:6].mean(dim=0) - drawn[6:].mean(dim=0)).norm() > within
 
 
-def test_the_degree_can_be_read_off():
+@pytest.mark.parametrize(("inputs", "least"), [("basis", 0.98), ("random", 0.8)])
+def test_the_degree_can_be_read_off(inputs, least):
     """A straight line through the encodings tells the degree of nodes of graphs it was not fitted on."""
     pearl = seeded()
 
-    def encoded(seed: int, inputs: str) -> tuple[np.ndarray, np.ndarray]:
+    def encoded(seed: int) -> tuple[np.ndarray, np.ndarray]:
         graph = nx.barabasi_albert_graph(120, 3, seed=seed)
         drawn = basis_inputs(120) if inputs == "basis" else random_inputs(120, 64, 0, str(seed))
-        with torch.no_grad():
-            values = pearl(ties(120, ends_of(graph)), drawn).numpy()
-        return np.column_stack([values, np.ones(120)]), np.array([graph.degree[node] for node in range(120)], float)
+        return read(pearl, ties(120, ends_of(graph)), drawn), np.array([graph.degree[node] for node in range(120)])
 
-    def r_squared(inputs: str) -> float:
-        fitted = [encoded(seed, inputs) for seed in range(8)]
-        line = np.linalg.lstsq(*(np.concatenate(parts) for parts in zip(*fitted, strict=True)), rcond=None)[0]
-        values, degree = encoded(99, inputs)
-        return 1 - np.var(degree - values @ line) / np.var(degree)
+    assert r_squared(encoded) > least
 
-    assert r_squared("basis") > 0.98
-    assert r_squared("random") > 0.8
+
+@pytest.mark.parametrize(("relations", "least", "most"), [(["forth"], 0.7, 1.0), ([], -9.0, 0.3)])
+def test_the_degree_of_a_relation_is_told_only_where_it_is_heard_by_itself(relations, least, most):
+    """Few edges one way among many others: lost in the sum of all, plain when heard alone."""
+    pearl = seeded(relations=relations)
+
+    def encoded(seed: int) -> tuple[np.ndarray, np.ndarray]:
+        random = np.random.default_rng(seed)
+        others = random.integers(0, 120, (2, 2000))
+        forth = np.stack([random.integers(0, 120, 300), random.choice(120, 300, p=random.dirichlet(np.ones(120)))])
+        among = ties(120, torch.tensor(np.hstack([others, forth])), {"forth": torch.tensor(forth)})
+        return read(pearl, among, random_inputs(120, 64, 0, str(seed))), np.bincount(forth[1], minlength=120)
+
+    assert least < r_squared(encoded) < most
+
+
+def read(pearl, among, inputs) -> np.ndarray:
+    with torch.no_grad():
+        values = pearl(among, inputs).numpy()
+    return np.column_stack([values, np.ones(len(values))])
+
+
+def r_squared(encoded) -> float:
+    """Of a line fitted on 8 graphs, on another."""
+    fitted = [encoded(seed) for seed in range(8)]
+    line = np.linalg.lstsq(*(np.concatenate(parts) for parts in zip(*fitted, strict=True)), rcond=None)[0]
+    values, told = encoded(99)
+    return 1 - np.var(told - values @ line) / np.var(told)
 
 
 def test_order_and_chunks_of_the_inputs_do_not_matter_nor_for_the_gradients():
@@ -174,7 +204,7 @@ def test_a_small_change_of_the_graph_is_a_small_change_of_the_encodings():
             changed = type(among)(dense.to_sparse(), among.degree)
             moved.append(float((pearl(changed, inputs) - before).norm() / before.norm()))
     assert moved[0] < 0.25
-    assert moved[1] < 0.1 * moved[0] and moved[2] < 0.2 * moved[1]
+    assert moved[1] < 0.2 * moved[0] and moved[2] < 0.2 * moved[1]
 
 
 def test_the_encodings_are_made_in_full_precision_whatever_the_callers():

@@ -56,9 +56,13 @@ class Nodes:
 
     @cached_property
     def ties(self) -> Ties:
-        """All edges, without types and directions."""
-        n = sum(len(ids) for ids in self.tensors.ids.values())
-        return ties(n, torch.cat([torch.empty(2, 0, dtype=torch.long), *self.ends.values()], dim=1))
+        """All edges, without types and directions, and each relation by itself in each direction."""
+        starts, n = _starts(self.tensors)
+        relations: dict[str, list[Tensor]] = {}
+        for (src, relation, dst), edges in self.tensors.edge_index.items():
+            relations.setdefault(relation, []).append(edges + torch.tensor([[starts[src]], [starts[dst]]]))
+        named = {relation: torch.cat(parts, dim=1) for relation, parts in relations.items()}
+        return ties(n, torch.cat([torch.empty(2, 0, dtype=torch.long), *self.ends.values()], dim=1), named)
 
     def without(self, relations: Collection[str]) -> Nodes:
         """The same nodes without the edges of some relations, in either direction."""
@@ -173,8 +177,14 @@ def _relative(weight: Tensor) -> Tensor:
     return finite / mean if mean > 0 else finite
 
 
+def _starts(made: Tensors) -> tuple[dict[str, int], int]:
+    """Place of the first node of each type among all nodes, and how many there are."""
+    ends = np.cumsum([0, *(len(ids) for ids in made.ids.values())]).tolist()
+    return dict(zip(made.ids, ends, strict=False)), ends[-1]
+
+
 def _ends(graph: Graph, made: Tensors) -> dict[str, Tensor]:
-    starts = dict(zip(made.ids, np.cumsum([0, *(len(ids) for ids in made.ids.values())]), strict=False))
+    starts, _ = _starts(made)
     found: dict[str, list[np.ndarray]] = {}
     for kind, edges in sorted(graph.edges.items()):
         src, dst = graph.places(kind[0], edges.src), graph.places(kind[2], edges.dst)

@@ -34,9 +34,11 @@ class RoleNetwork(nn.Module):
         if params["pearl_inputs"] not in PEARL_INPUTS:
             raise InputError(f"pearl_inputs {params['pearl_inputs']!r}: one of {', '.join(PEARL_INPUTS)}")
         width = params["pearl_dim"] if params["pearl"] else 0
-        self.pearl = Pearl(width, params["pearl_hidden"], params["pearl_layers"]) if width else None
+        node_types, edge_types = types_of(params)
+        names = sorted({relation for _, relation, _ in edge_types})
+        self.pearl = Pearl(width, params["pearl_hidden"], params["pearl_layers"], names) if width else None
         self.encoder = RelationEncoder(
-            types_of(params),
+            (node_types, edge_types),
             CHANNELS + width,
             hidden=params["hidden"],
             heads=params["heads"],
