@@ -16,6 +16,8 @@ from nexus.maths.compiled import fused_kernel, kernel
 from nexus.maths.types import Bools, Floats, Ints
 
 TILE = 64
+NEAR = 32
+"""Rows of a group of columns that stay in the nearest cache."""
 UNIT = 1e-9
 UNITS = 1_000_000_000
 NONE = -(1 << 62)
@@ -82,47 +84,44 @@ def _place(left: int, right: int, n_tiles: int) -> int:
 
 @fused_kernel
 def _accumulate(products: Floats, left: Floats, right: Floats, start: int, stop: int, sign: float) -> None:
-    """Add sign times the products of rows start to stop of two groups; four rows and four columns at a time."""
-    t = start
-    while t + 4 <= stop:
-        b = right[t * TILE : (t + 4) * TILE]
+    """Add sign times the products of rows start to stop of two groups; four by four, so that registers are used."""
+    for first in range(start, stop, NEAR):
+        last = min(first + NEAR, stop)
+        fours = first + (last - first) // 4 * 4
         for i in range(0, TILE, 4):
-            a = left[t * TILE + i : (t + 3) * TILE + i + 4]
             out = products[i * TILE : (i + 4) * TILE]
-            a_too, a_three, a_four = a[TILE:], a[2 * TILE :], a[3 * TILE :]
-            a00, a01, a02, a03 = sign * a[0], sign * a[1], sign * a[2], sign * a[3]
-            a10, a11, a12, a13 = sign * a_too[0], sign * a_too[1], sign * a_too[2], sign * a_too[3]
-            a20, a21, a22, a23 = sign * a_three[0], sign * a_three[1], sign * a_three[2], sign * a_three[3]
-            a30, a31, a32, a33 = sign * a_four[0], sign * a_four[1], sign * a_four[2], sign * a_four[3]
-            for j in range(TILE):
-                b0, b1, b2, b3 = b[j], b[TILE + j], b[2 * TILE + j], b[3 * TILE + j]
-                out[j] = out[j] + a00 * b0 + a10 * b1 + a20 * b2 + a30 * b3
-                out[TILE + j] = out[TILE + j] + a01 * b0 + a11 * b1 + a21 * b2 + a31 * b3
-                out[2 * TILE + j] = out[2 * TILE + j] + a02 * b0 + a12 * b1 + a22 * b2 + a32 * b3
-                out[3 * TILE + j] = out[3 * TILE + j] + a03 * b0 + a13 * b1 + a23 * b2 + a33 * b3
-        t += 4
-    while t < stop:
-        b = right[t * TILE : (t + 1) * TILE]
-        for i in range(TILE):
-            a0 = sign * left[t * TILE + i]
-            out = products[i * TILE : (i + 1) * TILE]
-            for j in range(TILE):
-                out[j] += a0 * b[j]
-        t += 1
+            for t in range(first, fours, 4):
+                a, b = left[t * TILE + i : (t + 3) * TILE + i + 4], right[t * TILE : (t + 4) * TILE]
+                a_too, a_three, a_four = a[TILE:], a[2 * TILE :], a[3 * TILE :]
+                a00, a01, a02, a03 = sign * a[0], sign * a[1], sign * a[2], sign * a[3]
+                a10, a11, a12, a13 = sign * a_too[0], sign * a_too[1], sign * a_too[2], sign * a_too[3]
+                a20, a21, a22, a23 = sign * a_three[0], sign * a_three[1], sign * a_three[2], sign * a_three[3]
+                a30, a31, a32, a33 = sign * a_four[0], sign * a_four[1], sign * a_four[2], sign * a_four[3]
+                for j in range(TILE):
+                    b0, b1, b2, b3 = b[j], b[TILE + j], b[2 * TILE + j], b[3 * TILE + j]
+                    out[j] = out[j] + a00 * b0 + a10 * b1 + a20 * b2 + a30 * b3
+                    out[TILE + j] = out[TILE + j] + a01 * b0 + a11 * b1 + a21 * b2 + a31 * b3
+                    out[2 * TILE + j] = out[2 * TILE + j] + a02 * b0 + a12 * b1 + a22 * b2 + a32 * b3
+                    out[3 * TILE + j] = out[3 * TILE + j] + a03 * b0 + a13 * b1 + a23 * b2 + a33 * b3
+            for t in range(fours, last):
+                b = right[t * TILE : (t + 1) * TILE]
+                for row in range(4):
+                    line, a0 = out[row * TILE : (row + 1) * TILE], sign * left[t * TILE + i + row]
+                    for j in range(TILE):
+                        line[j] += a0 * b[j]
 
 
 @kernel
-def _push(candidates: Keys, counts: Small, row: int, key: np.uint64) -> None:
+def _push(candidates: Keys, counts: Small, row: int, key: np.uint64, keep: bool) -> None:
+    """Append a key if it is to be kept; without a branch, as which are is hard to foretell."""
     at = counts[row]
-    if at < candidates.shape[1]:
-        candidates[row, at] = key
-    counts[row] = at + 1
+    candidates[row, min(at, candidates.shape[1] - 1)] = key  # the last place is for what does not fit
+    counts[row] = at + keep
 
 
 @kernel
 def sweep(
     pairs: Ints,
-    places: Ints,
     x: Floats,
     products: Floats,
     moves: Ints,
@@ -136,17 +135,17 @@ def sweep(
 ) -> None:
     """Move some tiles to the next window, and keep each column's correlations that reach its floor.
 
-    pairs : (n, 2) left and right groups; places : (n,) of their products
+    pairs : (n, 2) left and right groups; products : (n, TILE * TILE), those of these pairs
     moves : start and stop of the rows to add, start and stop of those to take away; -1: the products start from 0
     means, sums : of the window; inverse : 1 / norm of what the window holds less its mean, NaN: leave the column out
     errors : of a correlation, as the sum of its columns'
-    candidates, counts : keys, some `OPEN`, (n_tiles * TILE, room) and (n_tiles * TILE,); counts may exceed the room
+    candidates, counts : keys, some `OPEN`, (n_tiles * TILE, room + 1) and (n_tiles * TILE,); counts may exceed the room
     """
-    found, reach = np.empty(TILE), np.empty(TILE, np.uint8)
+    found, reach, hits = np.empty(TILE), np.empty(TILE, np.uint8), np.empty(TILE + 8, np.int64)
     words = reach.view(np.uint64)
     for p in range(len(pairs)):
         left, right = pairs[p]
-        tile = products[places[p]]
+        tile = products[p]
         if moves[2] < 0:
             tile[:] = 0.0
         else:
@@ -163,17 +162,20 @@ def sweep(
             for j in range(TILE):
                 found[j] = (line[j] - mean * sums_right[j]) * (scale * inverse_right[j])
                 reach[j] = (abs(found[j]) >= floor) | (abs(found[j]) >= floors_right[j])
+            n = 0
             for word in range(len(words)):
-                if words[word] == np.uint64(0):
-                    continue
-                for j in range(word * 8, word * 8 + 8):
-                    column = right * TILE + j
-                    if reach[j] and column > row:
-                        key = _told(found[j], errors[row] + errors[column])
-                        if abs(found[j]) >= floor:
-                            _push(candidates, counts, row, key | (np.uint64(column) << np.uint64(1)))
-                        if abs(found[j]) >= floors_right[j]:
-                            _push(candidates, counts, column, key | (np.uint64(row) << np.uint64(1)))
+                if words[word] != np.uint64(0):
+                    for j in range(word * 8, word * 8 + 8):
+                        hits[n] = j
+                        n += np.int64(reach[j])
+            for hit in range(n):
+                j = hits[hit]
+                column = right * TILE + j
+                if column > row:
+                    size = abs(found[j])
+                    key = _told(found[j], errors[row] + errors[column])
+                    _push(candidates, counts, row, key | (np.uint64(column) << np.uint64(1)), size >= floor)
+                    _push(candidates, counts, column, key | (np.uint64(row) << np.uint64(1)), size >= floors_right[j])
 
 
 @kernel
@@ -344,7 +346,7 @@ def choose(
 ) -> int:
     """Settled keys of each node's candidates, in any order, then NOBODY; how many the longest line has.
 
-    candidates, counts : what each thread's `sweep` kept, (n_threads, n_tiles * TILE, room)
+    candidates, counts : what each thread's `sweep` kept, (n_threads, n_tiles * TILE, room + 1)
     keys : (n_nodes, width), written; short : (n_nodes,), written: the k nearest are not surely among the candidates
     """
     longest = 0
@@ -355,7 +357,7 @@ def choose(
         enough = int(np.ceil(min(floors[i], 2.0) * UNITS)) + 2
         for thread in range(len(candidates)):
             kept = candidates[thread, i, : counts[thread, i]]
-            whole &= counts[thread, i] <= len(kept) <= len(line) - n
+            whole &= counts[thread, i] < candidates.shape[2] and len(kept) <= len(line) - n
             for key in kept[: len(line) - n]:
                 line[n] = _settled(key, raw, i, start, stop, least)
                 good += int(_size(line[n]) >= enough)

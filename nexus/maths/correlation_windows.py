@@ -24,8 +24,6 @@ SLACK = 3.0
 """How far below the k-th size that is foretold a candidate may be, in standard errors of that."""
 PROBED = 8 * TILE
 """Columns from which on some are looked at first, to see how the correlations of all have moved."""
-GROUP = 8
-"""Tiles along a side of a group that is worked through at once, so that what it reads and writes stays near."""
 ROOM = 4
 """Candidates of a column for which there is room, in k."""
 
@@ -54,10 +52,13 @@ class Threads:
 
 @dataclass(frozen=True)
 class _Level:
-    """What the columns are in one window, (n_tiles * TILE,) each; the odd ones, (g,), lack values or are hard to tell.
+    """What the columns are in the window of rows start to stop, (n_tiles * TILE,) each.
 
-    errors : of the correlation of two columns, as the sum of theirs; inverse : 1 / norm, NaN for all but the plain ones
-    odd_of : which odd one a column is, -1 none; odd_keys : (g, n_tiles * TILE)
+    A plain column has all its values; an odd one, (g,), lacks some or is hard to tell from the products.
+
+    inverse : 1 / norm, NaN for all but the plain ones; errors : of the correlation of two columns, as the sum of theirs
+    odd_of : which odd one a column is, -1 none
+    totals : (3, n_tiles * TILE) numbers, sums and sums of squares; noise : error of the latter
     """
 
     start: int
@@ -85,14 +86,12 @@ class Windows:
         self._x = np.zeros((tiles, n_rows * TILE))
         self._known = np.zeros((tiles, n_rows * TILE), np.bool_)
         self._raw = np.full((tiles * TILE, n_rows), np.nan)
-        pairs = np.stack(np.triu_indices(tiles), axis=1).astype(np.int64)
-        self._places = np.lexsort((*pairs.T[::-1], *(pairs // GROUP).T[::-1]))
-        self._pairs = pairs[self._places]
+        self._pairs = np.stack(np.triu_indices(tiles), axis=1).astype(np.int64)
         self._products = np.empty((len(self._pairs), TILE * TILE))
         self._at: tuple[int, int] | None = None  # the window that the products are of
         self._seen = np.zeros(tiles * TILE)  # sum of the squares that went into the products
         self._steps = 0
-        self._candidates = np.empty((threads.n, tiles * TILE, ROOM * k), np.uint64)
+        self._candidates = np.empty((threads.n, tiles * TILE, ROOM * k + 1), np.uint64)
         self._counts = np.empty((threads.n, tiles * TILE), np.int32)
         threads.share(lambda _, part: self._lay_out(returns, head, part), tiles)
 
@@ -199,7 +198,7 @@ class Windows:
 
     def _sweep(self, moves: Ints, level: _Level, floors: Floats, thread: int, part: slice) -> None:
         kernels.sweep(
-            self._pairs[part], self._places[part], self._x, self._products, moves,
+            self._pairs[part], self._x, self._products[part], moves,
             level.means, level.sums, level.inverse, level.errors, floors,
             self._candidates[thread], self._counts[thread],
         )  # fmt: skip

@@ -136,7 +136,7 @@ def test_threads_change_nothing(threads: int, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_many_columns_whose_correlations_fall_and_rise_at_once() -> None:
-    """Enough of them that some are looked at before the others; candidates are too few in one window, too many later."""
+    """Enough of them that some are looked at before the others; too few candidates, then too many."""
     calm, fear = draw(120, 600, seed=8), draw(120, 600, seed=9)
     fear += 0.1 * np.random.default_rng(10).standard_normal((120, 1)) * np.linspace(0, 2, 600)
     returns = np.concatenate([calm, fear, calm])
