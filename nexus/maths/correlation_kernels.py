@@ -167,7 +167,7 @@ def sweep(
                 if words[word] != np.uint64(0):
                     for j in range(word * 8, word * 8 + 8):
                         hits[n] = j
-                        n += np.int64(reach[j])
+                        n += int(reach[j])
             for hit in range(n):
                 j = hits[hit]
                 column = right * TILE + j
