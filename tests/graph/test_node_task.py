@@ -104,6 +104,13 @@ def test_ties_count_the_edges_of_all_relations(market: NodeMarket, panel: Panel,
     degree = torch.sparse.sum(nodes.ties.counts, 1).to_dense()
     assert degree.tolist() == [whole.degree(place) for place in places]
     assert nodes.ties.degree == pytest.approx(sum(dict(whole.degree).values()) / len(places))
+    supplies = graph.edges["company", "supplies", "company"]
+    heard = nodes.ties.relations["supplies"].to_dense()
+    row, column = (np.searchsorted(nodes.companies, ends) for ends in (supplies.dst, supplies.src))  # companies first
+    expected = np.zeros(heard.shape)
+    expected[row, column] = (len(np.unique(supplies.dst)) / len(supplies)) ** 0.5
+    np.testing.assert_allclose(heard, expected, rtol=1e-6)
+    np.testing.assert_allclose(nodes.ties.relations["rev_supplies"].to_dense() > 0, expected.T > 0)
     less = nodes.without(["correlation", "holds"])
     assert {base(kind) for kind in nodes.tensors.edge_index} - {base(kind) for kind in less.tensors.edge_index} == {
         "correlation",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from nexus.contract.torch import TorchState
 from nexus.db.engine import Database
 from nexus.db.panel import Panel
 from nexus.errors import InputError
-from nexus.graph.gnn.node_inputs import FEATURES
+from nexus.graph.gnn.node_inputs import FEATURES, Nodes
 from nexus.graph.gnn.node_task import Example, NodeExamples
 from nexus.graph.gnn.role_aware import ROLE_AWARE, RoleNetwork
 from nexus.graph.gnn.role_aware_embedding import ROLE_AWARE_EMBEDDING
@@ -209,6 +210,34 @@ def test_a_feature_that_alone_tells_the_label_is_named_first(market: NodeMarket,
     rows = ROLE_AWARE.explain(state, panel.blind(), market.days[25])
     size = rows.assign(size=rows["attribution"].abs()).groupby("feature")["size"].mean()
     assert size[[name for name in size.index if name.startswith("feature:")]].idxmax() == "feature:return_126_21"
+
+
+def test_pearl_tells_how_many_suppliers_a_company_has_and_nothing_else_does(market: NodeMarket, panel: Panel) -> None:
+    """Trained where the number of suppliers is the return, asked of later months.
+
+    Nothing is known of prices: a mean over neighbours shrinks with their number, and would tell it where they differ.
+    """
+
+    def by_suppliers(days: list[date]) -> NodeExamples:
+        taken = ROLE_AWARE.examples(panel, days).dates
+        return NodeExamples([Example(unpriced(each.nodes), suppliers(each)) for each in taken], 0)
+
+    def unpriced(nodes: Nodes) -> Nodes:
+        features = nodes.tensors.features
+        nothing = features["director"][:1].expand(len(nodes.companies), -1)
+        return replace(nodes, tensors=replace(nodes.tensors, features={**features, "company": nothing}))
+
+    def suppliers(example: Example) -> np.ndarray:
+        edges = example.nodes.tensors.edge_index["company", "supplies", "company"]
+        counts = np.bincount(edges[1], minlength=len(example.forward)).astype(float)
+        return np.where(np.isfinite(example.forward), counts, np.nan)
+
+    learned, asked = by_suppliers(market.days[18:26]), by_suppliers(market.days[28:32])
+    found = {}
+    for pearl in (True, False):
+        state = trained(learned, 15, pearl=pearl, pearl_hidden=16, pearl_dim=16, pearl_samples=64, layers=1, lr=1e-2)
+        found[pearl] = ROLE_AWARE.metrics(state, asked)["rank_ic"]
+    assert found[True] > 0.9 and found[False] < 0.75, found  # some or none is all that attention sees of the like
 
 
 def test_an_edge_type_that_training_never_saw_is_left_out(market: NodeMarket, panel: Panel) -> None:
