@@ -120,8 +120,19 @@ def _push(candidates: Keys, counts: Small, row: int, key: np.uint64, keep: bool)
 
 
 @kernel
+def _move(tile: Floats, left: Floats, right: Floats, moves: Ints) -> None:
+    """Products of two groups, to the next window; moves as of `sweep`."""
+    if moves[2] < 0:
+        tile[:] = 0.0
+    else:
+        _accumulate(tile, left, right, moves[2], moves[3], -1.0)
+    _accumulate(tile, left, right, moves[0], moves[1], 1.0)
+
+
+@kernel
 def sweep(
     pairs: Ints,
+    probed: int,
     x: Floats,
     products: Floats,
     moves: Ints,
@@ -136,6 +147,7 @@ def sweep(
     """Move some tiles to the next window, and keep each column's correlations that reach its floor.
 
     pairs : (n, 2) left and right groups; products : (n, TILE * TILE), those of these pairs
+    probed : the group whose products are moved already, -1 none
     moves : start and stop of the rows to add, start and stop of those to take away; -1: the products start from 0
     means, sums : of the window; inverse : 1 / norm of what the window holds less its mean, NaN: leave the column out
     errors : of a correlation, as the sum of its columns'
@@ -146,11 +158,8 @@ def sweep(
     for p in range(len(pairs)):
         left, right = pairs[p]
         tile = products[p]
-        if moves[2] < 0:
-            tile[:] = 0.0
-        else:
-            _accumulate(tile, x[left], x[right], moves[2], moves[3], -1.0)
-        _accumulate(tile, x[left], x[right], moves[0], moves[1], 1.0)
+        if left != probed and right != probed:
+            _move(tile, x[left], x[right], moves)
         span = slice(right * TILE, (right + 1) * TILE)
         sums_right, inverse_right, floors_right = sums[span], inverse[span], floors[span]
         for i in range(TILE):
@@ -434,25 +443,32 @@ def likeness(x: Floats, inverse: Floats, start: int, index: Floats, out: Floats)
 
 @kernel
 def probe(
-    picks: Ints, x: Floats, first: int, last: int, start: int, stop: int,
-    means: Floats, sums: Floats, inverse: Floats, sizes: Floats,
-) -> None:  # fmt: skip
-    """Absolute correlations of at most TILE columns with those of tiles first to last, roughly; -1 for none.
+    group: int,
+    others: Ints,
+    x: Floats,
+    products: Floats,
+    moves: Ints,
+    means: Floats,
+    sums: Floats,
+    inverse: Floats,
+    sizes: Floats,
+) -> None:
+    """Move the products of a group with others to the next window; absolute correlations of its columns with theirs.
 
-    sizes : (TILE, n_tiles * TILE), written
+    sizes : (TILE, n_tiles * TILE), written, -1 for none
     """
-    own = np.zeros((stop - start) * TILE)
-    for t in range(start, stop):
-        for at in range(len(picks)):
-            own[(t - start) * TILE + at] = x[picks[at] // TILE, t * TILE + picks[at] % TILE]
-    products = np.empty(TILE * TILE)
-    for right in range(first, last):
-        products[:] = 0.0
-        _accumulate(products, own, x[right, start * TILE : stop * TILE], 0, stop - start, 1.0)
-        for at in range(len(picks)):
-            i = picks[at]
-            for j in range(right * TILE, (right + 1) * TILE):
-                value = (products[at * TILE + j % TILE] - means[i] * sums[j]) * (inverse[i] * inverse[j])
+    for other in others:
+        low, high = min(group, other), max(group, other)
+        tile = products[_place(low, high, len(x))]
+        _move(tile, x[low], x[high], moves)
+        for at in range(TILE):
+            i = group * TILE + at
+            for at_other in range(TILE):
+                j = other * TILE + at_other
+                line, place = (at, at_other) if group <= other else (at_other, at)
+                if group == other:
+                    line, place = min(at, at_other), max(at, at_other)
+                value = (tile[line * TILE + place] - means[i] * sums[j]) * (inverse[i] * inverse[j])
                 sizes[at, j] = min(1.0, abs(value)) if value == value and i != j else -1.0
 
 

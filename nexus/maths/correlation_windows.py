@@ -22,8 +22,8 @@ HARD = 0.1 * kernels.UNIT
 """Error from which on a column's correlations are told one by one."""
 SLACK = 3.0
 """How far below the k-th size that is foretold a candidate may be, in standard errors of that."""
-PROBED = 8 * TILE
-"""Columns from which on some are looked at first, to see how the correlations of all have moved."""
+PROBED = 8
+"""Groups of columns from which on one is looked at first, to see how the correlations of all have moved."""
 ROOM = 4
 """Candidates of a column for which there is room, in k."""
 
@@ -91,6 +91,7 @@ class Windows:
         self._at: tuple[int, int] | None = None  # the window that the products are of
         self._seen = np.zeros(tiles * TILE)  # sum of the squares that went into the products
         self._steps = 0
+        self._turn = 0
         self._candidates = np.empty((threads.n, tiles * TILE, ROOM * k + 1), np.uint64)
         self._counts = np.empty((threads.n, tiles * TILE), np.int32)
         threads.share(lambda _, part: self._lay_out(returns, head, part), tiles)
@@ -109,9 +110,11 @@ class Windows:
         level = self._level(start, stop, nodes)
         padded = np.full((2, len(self._seen)), np.inf)
         padded[:, : recent.shape[1]] = recent
-        floors = self._floors(level, nodes, padded)
+        probed, floors = self._floors(moves, level, nodes, padded)
         self._counts[:] = 0
-        self._threads.share(lambda thread, part: self._sweep(moves, level, floors, thread, part), len(self._pairs))
+        self._threads.share(
+            lambda thread, part: self._sweep(moves, probed, level, floors, thread, part), len(self._pairs)
+        )
         odd_keys = self._odd_keys(level, nodes)
         shape = (len(nodes), self._k)
         out = Nearest(np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape))
@@ -151,23 +154,27 @@ class Windows:
         odd_of[odd] = np.arange(len(odd))
         return _Level(start, stop, sums / n, sums, inverse, errors, odd, odd_of, totals, noise)
 
-    def _floors(self, level: _Level, nodes: Ints, recent: Floats) -> Floats:
+    def _floors(self, moves: Ints, level: _Level, nodes: Ints, recent: Floats) -> tuple[int, Floats]:
         """What a candidate must reach: about the k-th size, as the last one and likeness to all, then and now, tell it.
 
-        How they tell it is seen in some columns, which are looked at first.
+        How they tell it is seen in one group of columns, each window another, which is looked at first; -1 for none.
         """
         before, now = recent[1].copy(), self._likeness(level)
         recent[1] = now
         floors = np.full(recent.shape[1], np.inf)
         known = nodes[np.isfinite(recent[0] + before + now)[nodes]]
-        if len(known) >= PROBED:
-            told = np.stack([np.ones(len(now)), recent[0], before, now], axis=1)
-            picks = known[np.arange(TILE) * len(known) // TILE]
-            sizes = self._probe(level, picks)
-            weights = np.linalg.lstsq(told[picks], sizes)[0]
-            unlike = np.std(sizes - told[picks] @ weights)
-            floors[known] = np.maximum(told[known] @ weights - SLACK * unlike, 0.0)
-        return floors
+        groups = np.flatnonzero(np.bincount(known // TILE) >= TILE // 2)
+        if len(groups) < PROBED:
+            return -1, floors
+        self._turn += 1
+        group = int(groups[self._turn % len(groups)])
+        told = np.stack([np.ones(len(now)), recent[0], before, now], axis=1)
+        picks = known[known // TILE == group]
+        sizes = self._probe(moves, group, level)[picks - group * TILE]
+        weights = np.linalg.lstsq(told[picks], sizes)[0]
+        unlike = np.std(sizes - told[picks] @ weights)
+        floors[known] = np.maximum(told[known] @ weights - SLACK * unlike, 0.0)
+        return group, floors
 
     def _likeness(self, level: _Level) -> Floats:
         """Product of each plain column, by its norm, with the sum of them all, (n_tiles * TILE,); NaN for others."""
@@ -183,22 +190,21 @@ class Windows:
         )
         return out.reshape(-1)
 
-    def _probe(self, level: _Level, picks: Ints) -> Floats:
-        """The k-th size of some columns, roughly."""
+    def _probe(self, moves: Ints, group: int, level: _Level) -> Floats:
+        """The k-th size of the columns of a group, (TILE,), roughly; its products are moved."""
         sizes = np.empty((TILE, len(level.inverse)))
-
-        def probe(_: int, part: slice) -> None:
-            kernels.probe(
-                picks, self._x, part.start, part.stop, level.start, level.stop,
-                level.means, level.sums, level.inverse, sizes,
-            )  # fmt: skip
-
-        self._threads.share(probe, len(self._x))
+        others = np.arange(len(self._x))
+        self._threads.share(
+            lambda _, part: kernels.probe(
+                group, others[part], self._x, self._products, moves, level.means, level.sums, level.inverse, sizes
+            ),
+            len(others),
+        )
         return kernels.floors_of(sizes, self._k)
 
-    def _sweep(self, moves: Ints, level: _Level, floors: Floats, thread: int, part: slice) -> None:
+    def _sweep(self, moves: Ints, probed: int, level: _Level, floors: Floats, thread: int, part: slice) -> None:
         kernels.sweep(
-            self._pairs[part], self._x, self._products[part], moves,
+            self._pairs[part], probed, self._x, self._products[part], moves,
             level.means, level.sums, level.inverse, level.errors, floors,
             self._candidates[thread], self._counts[thread],
         )  # fmt: skip
