@@ -21,7 +21,16 @@ from nexus.ingest.simulate import simulate, tables
 from nexus.settings import settings
 
 UNIVERSE = "SIM500"
-QUICK = {"hidden": 16, "heads": 2, "layers": 2, "epochs": 2, "pearl_hidden": 4, "pearl_samples": 8, "pearl_dim": 6}
+QUICK = {
+    "hidden": 16,
+    "heads": 2,
+    "layers": 2,
+    "epochs": 2,
+    "pearl_hidden": 4,
+    "pearl_samples": 8,
+    "pearl_dim": 6,
+    "explain_edges": 0,
+}
 
 
 @dataclass(frozen=True)

@@ -71,23 +71,21 @@ class EdgeList:
     def without(self, graph: Graph, drop: Ints) -> Graph:
         """A snapshot, this or another, without those edges, where it has them."""
         edges = dict(graph.edges)
-        for edge in drop.tolist():
-            kind = self.kinds[self.kind[edge]]
+        for place in np.unique(self.kind[drop]).tolist():
+            kind, dropped = self.kinds[place], drop[self.kind[drop] == place]
             if kind in edges:
                 each = edges[kind]
-                kept = (each.src != self.src[edge]) | (each.dst != self.dst[edge])
+                kept = ~np.isin(self._key(each.src, each.dst), self._key(self.src[dropped], self.dst[dropped]))
                 edges[kind] = Edges(each.src[kept], each.dst[kept], each.weight[kept])
         return replace(graph, edges={kind: each for kind, each in edges.items() if len(each)})
 
     def missing_from(self, graph: Graph) -> Bools:
         """Which of the edges another snapshot has not, (n,)."""
         found: Bools = np.ones(len(self), bool)
-        for kind in self.kinds:
-            if kind in graph.edges:
-                there, numbers = graph.edges[kind], self.numbers(kind)
-                pairs = set(zip(there.src.tolist(), there.dst.tolist(), strict=True))
-                mine = zip(self.src[numbers].tolist(), self.dst[numbers].tolist(), strict=True)
-                found[numbers] = [pair not in pairs for pair in mine]
+        for kind, there in graph.edges.items():
+            numbers = self.numbers(kind)
+            mine = self._key(self.src[numbers], self.dst[numbers])
+            found[numbers] = ~np.isin(mine, self._key(there.src, there.dst))
         return found
 
     def around(self, company: int, hops: int) -> Ints:
@@ -107,3 +105,7 @@ class EdgeList:
     @cached_property
     def _n_nodes(self) -> int:
         return sum(len(ids) for ids in self.graph.nodes.values())
+
+    def _key(self, src: Ints, dst: Ints) -> Ints:
+        """A number of its own for each pair of entities: their ids are 32-bit."""
+        return (src.astype(np.int64) << 32) | dst

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from nexus.graph.gnn.edge_list import EdgeList
 from nexus.maths.types import Floats, Ints
@@ -79,6 +80,23 @@ def edge_reasons(told: Occlusion, companies: Sequence[int], top: int, spare: flo
         _strongest(company, edges, moved[np.searchsorted(union, edges), place], top)
         for place, (company, edges) in enumerate(zip(companies, tried, strict=True))
     ]
+
+
+def edge_rows(told: Occlusion, strength: Floats, companies: int, top: int) -> pd.DataFrame:
+    """Rows of an explanation: at most `top` edges of each of so many companies, "edge:RELATION:SOURCE>TARGET".
+
+    strength : (n,) of each company; the strongest are explained, NaN: never
+    """
+    asked = np.flatnonzero(np.isfinite(strength))
+    asked = np.sort(asked[np.argsort(-strength[asked], kind="stable")[:companies]])
+    found = edge_reasons(told, told.companies[asked].tolist(), top) if top and len(asked) else []
+    rows = [
+        (each.company, f"edge:{told.edges.name(edge)}", value)
+        for each in found
+        for edge, value in zip(each.edges.tolist(), each.attribution.tolist(), strict=True)
+    ]
+    found_rows = pd.DataFrame(rows, columns=["company_id", "feature", "attribution"])
+    return found_rows.astype({"company_id": "int64", "feature": "str", "attribution": "float64"})
 
 
 def _best(promise: Floats, among: Ints, n: float) -> Ints:

@@ -47,6 +47,18 @@ class HGTOcclusion(Occlusion):
         """Embeddings (n, hidden)."""
         return self._embedded([self._told(np.empty(0, np.int64))])[0]
 
+    @cached_property
+    def drift(self) -> Floats:
+        """Distance of each embedding from that in the snapshot before, (n,); 0 where the company was not there."""
+        found = np.zeros(len(self.companies))
+        if self._previous:
+            *earlier, before = self._previous
+            ids = before.nodes.get(COMPANY, self.companies[:0])
+            _, here, there = np.intersect1d(self.companies, ids, assume_unique=True, return_indices=True)
+            then = self._embedded([tensors(before, earlier)])[0]
+            found[here] = np.linalg.norm(self.said[here] - then[there], axis=1)
+        return found
+
     def without(self, drops: Sequence[Ints]) -> Iterator[Floats]:
         """Embeddings without those edges, here and in the snapshots before."""
         for start in range(0, len(drops), AT_ONCE):
@@ -90,7 +102,8 @@ class HGTOcclusion(Occlusion):
         return tensors(graph, previous)
 
     def _embedded(self, snapshots: Sequence[Tensors]) -> list[Floats]:
-        return [each[COMPANY].astype(np.float64) for each in self._embed(snapshots)]
+        found = self._embed(snapshots)
+        return [each[COMPANY].astype(np.float64) for each in found]
 
     def _columns(self, network: HGTEncoder) -> Ints:
         """Which edge each column of an HGTConv's call is."""

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from nexus.contract.torch import TorchLearned, TorchState, evaluating
 from nexus.db.panel import Observations, Panel
 from nexus.errors import InputError
-from nexus.graph.gnn.node_inputs import FEATURES, INPUTS, Nodes, base, nodes_at
+from nexus.graph.gnn.edge_reasons import edge_rows
+from nexus.graph.gnn.node_inputs import FEATURES, GRAPH, INPUTS, Nodes, base, nodes_at
 from nexus.graph.gnn.node_metrics import date_metrics, mean_of
 from nexus.maths.returns import forward_return, wealth
 from nexus.maths.stats import ranks
@@ -24,6 +25,8 @@ from nexus.nn.losses import focal, rank_correlation, rank_error, weighted_cross_
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from nexus.graph.gnn.node_edges import NodeOcclusion
 
 LEAST = 10
 """Companies with a label that a date needs to be an example."""
@@ -88,6 +91,7 @@ class NodeTask(TorchLearned[NodeExamples]):
     rank_loss : one of RANK_LOSSES, added with `rank_weight`
     label : "median": above the median of the date; "up": above zero
     without : relations left out, in both directions
+    explain_edges : at most so many edges are named of each of the `explain_companies` of the largest scores
     """
 
     inputs = INPUTS
@@ -98,7 +102,7 @@ class NodeTask(TorchLearned[NodeExamples]):
         "hidden": 256, "heads": 4, "layers": 2, "dropout": 0.1, "lr": 5e-4, "weight_decay": 1e-5, "epochs": 60,
         "patience": 10, "report_every": 10, "schedule": "cosine", "warmup_epochs": 3, "clip_norm": 1.0,
         "loss": "cross_entropy", "gamma": 2.0, "rank_loss": "error", "rank_weight": 1.0, "label": "median",
-        "without": [],
+        "without": [], "explain_companies": 20, "explain_edges": 10,
     }  # fmt: skip
 
     @abstractmethod
@@ -190,7 +194,8 @@ class NodeTask(TorchLearned[NodeExamples]):
     def explain(self, state: TorchState, data: Observations, day: date) -> pd.DataFrame:
         """What of each company's score would be missing without a feature or a relation: the score less that one.
 
-        "feature:NAME": everybody in the middle by it. The attributions need not add up to anything.
+        "feature:NAME": everybody in the middle by it; "edge:RELATION:SOURCE>TARGET": single edges, of the companies of
+        the largest scores. The attributions need not add up to anything.
         """
         import pandas as pd
 
@@ -204,7 +209,18 @@ class NodeTask(TorchLearned[NodeExamples]):
             pd.DataFrame({"company_id": nodes.companies, "feature": name, "attribution": lost})[nodes.has_bar]
             for name, lost in gone.items()
         ]
+        told, size = self.occlusion(state, data, day), np.where(nodes.has_bar, np.abs(score), np.nan)
+        if told is not None:
+            companies, top = (int(state.params[name]) for name in ("explain_companies", "explain_edges"))
+            frames.append(edge_rows(told, size, companies, top))
         return pd.concat(frames, ignore_index=True)
+
+    def occlusion(self, state: TorchState, data: Observations, day: date) -> NodeOcclusion | None:
+        """What the day's scores would be without some edges; None where there is no graph."""
+        from nexus.graph.gnn.node_edges import NodeOcclusion
+
+        nodes = self.nodes(state, data, day)
+        return None if nodes is None else NodeOcclusion(self, state, nodes, data.at(day).graphs(GRAPH, 1)[-1])
 
     def ablated(self, network: nn.Module, nodes: Nodes, device: torch.device) -> Iterable[tuple[str, Floats]]:
         """Names of what can be taken away, and the scores (n,) without it."""

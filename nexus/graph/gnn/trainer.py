@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,13 +15,14 @@ import torch
 
 from nexus.contract.splits import SINGLE_FIT
 from nexus.contract.torch import TorchLearned, TorchState, evaluating
-from nexus.db.graph import EdgeType, Graph
 from nexus.errors import InputError
 from nexus.graph.gnn.batches import LinkBatch, LinkBatches, Size, link_loss
 from nexus.graph.gnn.data import FEATURES, HISTORY, metadata, tensors
+from nexus.graph.gnn.edge_reasons import edge_rows
 from nexus.graph.gnn.examples import Asked, Links, normalised, normaliser
 from nexus.graph.gnn.figures import figures, lines, name_of
 from nexus.graph.gnn.gate import Score, mark
+from nexus.graph.gnn.hgt_edges import HGTOcclusion
 from nexus.graph.gnn.weights import WEIGHTS, leave
 from nexus.nn.hetero import Tensors
 from nexus.nn.hgt import HGTEncoder
@@ -45,7 +47,7 @@ class HGTLinks(TorchLearned[Links]):
     defaults: ClassVar[Mapping[str, Any]] = {
         "hidden": 64, "heads": 4, "layers": 2, "dropout": 0.2, "lr": 5e-3, "weight_decay": 1e-4, "epochs": 300,
         "patience": 300, "report_every": 20, "clip_norm": 1.0, "per_positive": 1, "sample_above": 2_000_000,
-        "sample_pairs": 16_384, "fanout": 16,
+        "sample_pairs": 16_384, "fanout": 16, "explain_companies": 20, "explain_edges": 10,
     }  # fmt: skip
 
     def space(self, trial: Any) -> dict[str, Any]:
@@ -149,37 +151,33 @@ class HGTLinks(TorchLearned[Links]):
         )  # fmt: skip
 
     def explain(self, state: TorchState, data: Observations, day: date) -> pd.DataFrame:
-        """How far each company's embedding moves when the snapshot is told without one edge type.
+        """How far each company's embedding moves when the snapshot is told without one edge type, or without one edge.
 
-        A row per company and edge type; the distance as a share of the embedding's own length.
+        A row per company and edge type, and the `explain_edges` strongest edges of the `explain_companies` that moved
+        most since the snapshot before; the distance as a share of the embedding's own length.
         """
+        told = self.occlusion(state, data, day)
+        if told is None:
+            return pd.DataFrame(columns=["company_id", "feature", "attribution"])
+        kinds = told.edges.kinds
+        rows = [
+            pd.DataFrame({"company_id": told.companies, "feature": name_of(kind), "attribution": told.moved(less)})
+            for kind, less in zip(kinds, told.without([told.edges.numbers(kind) for kind in kinds]), strict=True)
+        ]
+        companies, top = (int(state.params[name]) for name in ("explain_companies", "explain_edges"))
+        return pd.concat([*rows, edge_rows(told, told.drift, companies, top)], ignore_index=True)
+
+    def occlusion(self, state: TorchState, data: Observations, day: date) -> HGTOcclusion | None:
+        """What the day's embeddings would be without some edges; None where that day has no snapshot."""
         known = data.at(day).graphs(GRAPH, HISTORY + 1)
         if not known or known[-1].day != np.datetime64(day, "D"):
-            return pd.DataFrame(columns=["company_id", "feature", "attribution"])
-        graph, previous = known[-1], known[:-1]
-        told = [tensors(graph, previous)]
-        told += [tensors(without(graph, kind), [without(g, kind) for g in previous]) for kind in sorted(graph.edges)]
-        whole, *less = (embedded[COMPANY] for embedded in self.embeddings(state, told))
-        length = np.linalg.norm(whole, axis=1)
-        moved = [np.linalg.norm(whole - each, axis=1) / np.where(length > 0, length, 1.0) for each in less]
-        return pd.concat(
-            [
-                pd.DataFrame({"company_id": graph.nodes[COMPANY], "feature": name_of(kind), "attribution": each})
-                for kind, each in zip(sorted(graph.edges), moved, strict=True)
-            ],
-            ignore_index=True,
-        )
+            return None
+        return HGTOcclusion(state, known[-1], known[:-1], partial(self.embeddings, state))
 
     def leave(self, state: TorchState, home: Path, about: Mapping[str, Any]) -> None:
         """Leave the best weights of the latest chunk at `models/hgt_link_pred.pt`, with the row of their run."""
         if about["chunk"] != SINGLE_FIT:
             leave(home / "models" / WEIGHTS, state, about)
-
-
-def without(graph: Graph, edge_type: EdgeType) -> Graph:
-    """The same snapshot as if the edges of one type were not known."""
-    edges = {kind: each for kind, each in graph.edges.items() if kind != edge_type}
-    return Graph(graph.day, graph.graph, graph.version, graph.nodes, edges, graph.tier)
 
 
 def _key(state: TorchState) -> tuple[str, ...]:
