@@ -21,6 +21,7 @@ from nexus.ingest.run import ingest_frames
 from nexus.ingest.simulate import simulate, tables
 from nexus.ingest.simulate.frames import INDEX, SCHEME, UNIVERSE
 from nexus.ingest.simulate.neighbours import Label
+from nexus.ingest.simulate.wiring import Wiring
 from nexus.settings import settings
 from research.ablation import ablate
 from research.role_aware.figures import Verdict
@@ -50,9 +51,11 @@ class Size:
 def ablated(database: Database, seed: int, label: Label, size: Size) -> Verdict:
     """Make the market in an empty database, build its graph, leave out one part after the other.
 
-    Of the "degree" market PEARL alone is left out.
+    Of the "degree" market PEARL alone is left out; there companies change customers so fast that past returns do not
+    tell who has many suppliers, as they would of a number that stays.
     """
-    market = simulate(seed, size.sessions, size.listed, label=label)
+    wiring: Wiring = "restless" if label == "degree" else "affinity"
+    market = simulate(seed, size.sessions, size.listed, wiring=wiring, label=label)
     ingest_frames(database, tables(market), f"simulated-{seed}")
     with _user_of(database), TemporaryDirectory(prefix="nexus-roles-") as folder:
         chosen = recipe(GRAPH, UNIVERSE)
