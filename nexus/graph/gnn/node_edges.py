@@ -72,10 +72,11 @@ class NodeOcclusion(Occlusion):
         given = {each.name: getattr(self._nodes, each.name) for each in fields(Nodes)}
         with torch.enable_grad(), recording(network) as calls:
             raw = self._task.respond(network, _Traced(**given, given=ties), self._state.device)[:, 0]
+            asked = [raw[row] for row in rows.tolist()]
         columns, lost = self._columns(network, [call.layer for call in calls]), [call.lost() for call in calls]
         wanted = [*(call.received for call in calls), *matrices(ties)]
-        for row in rows.tolist():
-            slopes = torch.autograd.grad(raw[row], wanted, retain_graph=True, allow_unused=True)
+        for score in asked:
+            slopes = torch.autograd.grad(score, wanted, retain_graph=True, allow_unused=True)
             found = by_edge(self.edges, ties, slopes[len(calls) :])
             for call, gone, slope, column in zip(calls, lost, slopes, columns, strict=False):
                 if slope is not None:

@@ -169,7 +169,7 @@ class HGTLinks(TorchLearned[Links]):
 
     def occlusion(self, state: TorchState, data: Observations, day: date) -> HGTOcclusion | None:
         """What the day's embeddings would be without some edges; None where that day has no snapshot."""
-        known = data.at(day).graphs(GRAPH, HISTORY + 1)
+        known = data.at(day).graphs(GRAPH, HISTORY + 2)  # and one more, for the snapshot before
         if not known or known[-1].day != np.datetime64(day, "D"):
             return None
         return HGTOcclusion(state, known[-1], known[:-1], partial(self.embeddings, state))
