@@ -222,8 +222,8 @@ def test_attention_blind_to_relations_loses_a_pair_with_its_last_edge(explained:
 
 def test_rows_of_nobody_have_the_columns_of_rows(explained: Explained) -> None:
     told = explained.occlusion("hgt")
-    for strength, top in ((np.full(len(told.companies), np.nan), 5), (told.drift, 0)):
-        rows = edge_rows(told, strength, 3, top)
+    for companies, top in ((0, 5), (3, 0)):
+        rows = edge_rows(told, companies, top)
         assert list(rows) == ["company_id", "feature", "attribution"] and rows.empty
 
 

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 from graph.explained_market import Explained, build_explained
 from graph.node_market import own_settings
 from scipy.stats import wilcoxon
+from sqlalchemy import text
 
+from nexus.contract.explain import explain
+from nexus.contract.reading import chunks_of
+from nexus.contract.runner import train
+from nexus.contract.splits import Chunk, Plan
+from nexus.db import companies
 from nexus.db.engine import Database
 from nexus.errors import InputError
 from nexus.graph.gnn.edge_list import EdgeList
 from nexus.graph.gnn.edge_reasons import Occlusion, Reasons, edge_reasons
 from nexus.graph.gnn.fidelity import fidelity
+from nexus.graph.gnn.trainer import HGT
 from nexus.maths.types import Floats, Ints
+from research.explain_graph import main as explain_graph
 
 COMPANIES, EDGES = 12, 5
 
@@ -82,6 +92,10 @@ class Deaf(Occlusion):
     def said(self) -> Floats:
         return np.ones((len(self.companies), 1))
 
+    @property
+    def strength(self) -> Floats:
+        return np.zeros(len(self.companies))
+
     def without(self, drops: Sequence[Ints]) -> Iterator[Floats]:
         return (self.said for _ in drops)
 
@@ -110,3 +124,58 @@ def test_companies_with_hardly_more_edges_than_are_named_are_passed_over(told: t
     most = replace(reasons[0], edges=around[: len(around) // 2 + 1])
     found = fidelity(occlusion, [most, *reasons[1:]], len(around), draws=1)
     assert (found.companies, found.passed_over) == (COMPANIES - 1, 1)
+
+
+class TestFromCheckpoints:
+    """What `train-best` leaves is explained by the contract, and by the command."""
+
+    PARAMS: ClassVar = {"hidden": 16, "heads": 2, "epochs": 4, "explain_companies": 3, "explain_edges": 4}
+    PLAN = Plan(first_train_months=12, validation_months=4, test_months=4)
+    ARGUMENTS: ClassVar = [
+        "--train-months", "12", "--validation-months", "4", "--test-months", "4",
+        *(word for name, value in PARAMS.items() for word in ("--set", f"{name}={value}")),
+    ]  # fmt: skip
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def chunk(cls, explained: Explained) -> Chunk:
+        chunk = chunks_of(explained.market.database, HGT, cls.PLAN)[-1]
+        train(explained.market.database, HGT, chunk, params=cls.PARAMS)
+        return chunk
+
+    def command(self, *arguments: str) -> Result:
+        return CliRunner().invoke(explain_graph, [*self.ARGUMENTS, "--edges", "4", *arguments])
+
+    def test_rows_of_edges_are_written(self, explained: Explained, chunk: Chunk) -> None:
+        database, day = explained.market.database, chunk.test[-1]
+        explain(database, HGT, chunk, [day], params=self.PARAMS)
+        with database.read() as connection:
+            rows = connection.execute(
+                text("SELECT company_id, attribution FROM explanations WHERE as_of = :day AND feature LIKE 'edge:%'"),
+                {"day": day},
+            ).all()
+        assert len(rows) == 12 and len({company for company, _ in rows}) == 3
+        assert all(np.isfinite(attribution) and attribution > 0 for _, attribution in rows)
+
+    def test_the_command_names_relations_and_edges_by_ticker(self, explained: Explained, chunk: Chunk) -> None:
+        with explained.market.database.read() as connection:
+            called = companies.names(connection, chunk_companies(explained, chunk))
+        ticker = sorted(called.values())[0]
+        said = self.command("--of", ticker)
+        assert said.exit_code == int("fidelity: FAIL" in said.output), said.output
+        assert f"hgt on {chunk.test[-1]}: " in said.output and "company-supplies-company" in said.output
+        assert len([line for line in said.output.splitlines() if line.startswith(f"{ticker} ")]) == 4
+
+    def test_it_fails_where_fidelity_does(self, chunk: Chunk, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("nexus.graph.gnn.fidelity.LEVEL", 0.0)
+        said = self.command("--companies", "8", "--draws", "1")
+        assert said.exit_code == 1 and "fidelity: FAIL" in said.output
+
+    def test_a_ticker_that_nobody_has_is_refused(self, chunk: Chunk) -> None:
+        said = self.command("--of", "NOBODY")
+        assert isinstance(said.exception, InputError) and "ticker NOBODY is not among companies" in str(said.exception)
+
+
+def chunk_companies(explained: Explained, chunk: Chunk) -> list[int]:
+    ids: list[int] = explained.panel.at(chunk.test[-1]).graph("monthly").nodes["company"].tolist()
+    return ids

@@ -37,6 +37,11 @@ class Occlusion(ABC):
     def said(self) -> Floats:
         """Of each company, (n, width)."""
 
+    @property
+    @abstractmethod
+    def strength(self) -> Floats:
+        """How much there is to explain of each company, (n,); NaN where there is nothing."""
+
     @abstractmethod
     def without(self, drops: Sequence[Ints]) -> Iterator[Floats]:
         """The same as if none of the edges of a drop had ever been known, (n, width) for each drop."""
@@ -77,26 +82,28 @@ def edge_reasons(told: Occlusion, companies: Sequence[int], top: int, spare: flo
     for place, less in enumerate(told.without([union[[i]] for i in range(len(union))])):
         moved[place] = told.moved(less)[rows]
     return [
-        _strongest(company, edges, moved[np.searchsorted(union, edges), place], top)
+        _leading(company, edges, moved[np.searchsorted(union, edges), place], top)
         for place, (company, edges) in enumerate(zip(companies, tried, strict=True))
     ]
 
 
-def edge_rows(told: Occlusion, strength: Floats, companies: int, top: int) -> pd.DataFrame:
-    """Rows of an explanation: at most `top` edges of each of so many companies, "edge:RELATION:SOURCE>TARGET".
+def strongest(told: Occlusion, companies: int) -> list[int]:
+    """Ids of so many companies of which there is most to explain, ascending."""
+    there = np.flatnonzero(np.isfinite(told.strength))
+    order = np.argsort(-told.strength[there], kind="stable")[:companies]
+    found: list[int] = told.companies[np.sort(there[order])].tolist()
+    return found
 
-    strength : (n,) of each company; the strongest are explained, NaN: never
-    """
-    asked = np.flatnonzero(np.isfinite(strength))
-    asked = np.sort(asked[np.argsort(-strength[asked], kind="stable")[:companies]])
-    found = edge_reasons(told, told.companies[asked].tolist(), top) if top and len(asked) else []
+
+def edge_rows(told: Occlusion, companies: int, top: int) -> pd.DataFrame:
+    """Rows of an explanation: "edge:RELATION:SOURCE>TARGET", at most `top` of each of the strongest companies."""
     rows = [
         (each.company, f"edge:{told.edges.name(edge)}", value)
-        for each in found
+        for each in (edge_reasons(told, strongest(told, companies), top) if companies and top else [])
         for edge, value in zip(each.edges.tolist(), each.attribution.tolist(), strict=True)
     ]
-    found_rows = pd.DataFrame(rows, columns=["company_id", "feature", "attribution"])
-    return found_rows.astype({"company_id": "int64", "feature": "str", "attribution": "float64"})
+    found = pd.DataFrame(rows, columns=["company_id", "feature", "attribution"])
+    return found.astype({"company_id": "int64", "feature": "str", "attribution": "float64"})
 
 
 def _best(promise: Floats, among: Ints, n: float) -> Ints:
@@ -104,7 +111,7 @@ def _best(promise: Floats, among: Ints, n: float) -> Ints:
     return np.sort(among[order[: int(min(n, len(among)))]])
 
 
-def _strongest(company: int, edges: Ints, moved: Floats, top: int) -> Reasons:
+def _leading(company: int, edges: Ints, moved: Floats, top: int) -> Reasons:
     order = np.argsort(-np.abs(moved), kind="stable")[:top]
     order = order[moved[order] != 0]
     return Reasons(int(company), edges[order], moved[order])

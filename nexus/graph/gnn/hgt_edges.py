@@ -48,7 +48,7 @@ class HGTOcclusion(Occlusion):
         return self._embedded([self._told(np.empty(0, np.int64))])[0]
 
     @cached_property
-    def drift(self) -> Floats:
+    def strength(self) -> Floats:
         """Distance of each embedding from that in the snapshot before, (n,); 0 where the company was not there."""
         found = np.zeros(len(self.companies))
         if self._previous:

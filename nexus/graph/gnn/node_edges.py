@@ -56,6 +56,11 @@ class NodeOcclusion(Occlusion):
         """Scores (n, 1)."""
         return self._scores(self._nodes)
 
+    @property
+    def strength(self) -> Floats:
+        """Size of the score, where there is a bar."""
+        return np.where(self._nodes.has_bar, np.abs(self.said[:, 0]), np.nan)
+
     def without(self, drops: Sequence[Ints]) -> Iterator[Floats]:
         """Scores without those edges."""
         for drop in drops:

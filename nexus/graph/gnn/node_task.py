@@ -209,10 +209,10 @@ class NodeTask(TorchLearned[NodeExamples]):
             pd.DataFrame({"company_id": nodes.companies, "feature": name, "attribution": lost})[nodes.has_bar]
             for name, lost in gone.items()
         ]
-        told, size = self.occlusion(state, data, day), np.where(nodes.has_bar, np.abs(score), np.nan)
+        told = self.occlusion(state, data, day)
         if told is not None:
             companies, top = (int(state.params[name]) for name in ("explain_companies", "explain_edges"))
-            frames.append(edge_rows(told, size, companies, top))
+            frames.append(edge_rows(told, companies, top))
         return pd.concat(frames, ignore_index=True)
 
     def occlusion(self, state: TorchState, data: Observations, day: date) -> NodeOcclusion | None:

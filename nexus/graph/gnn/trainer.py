@@ -165,7 +165,7 @@ class HGTLinks(TorchLearned[Links]):
             for kind, less in zip(kinds, told.without([told.edges.numbers(kind) for kind in kinds]), strict=True)
         ]
         companies, top = (int(state.params[name]) for name in ("explain_companies", "explain_edges"))
-        return pd.concat([*rows, edge_rows(told, told.drift, companies, top)], ignore_index=True)
+        return pd.concat([*rows, edge_rows(told, companies, top)], ignore_index=True)
 
     def occlusion(self, state: TorchState, data: Observations, day: date) -> HGTOcclusion | None:
         """What the day's embeddings would be without some edges; None where that day has no snapshot."""
