@@ -68,7 +68,7 @@ class _Recorder:
 
     def message(self, layer: nn.Module, inputs: tuple[dict[str, Any]], out: Tensor) -> None:
         share = _share(inputs[0])
-        self.passed = share, out.view(*share.shape, -1)
+        self.passed = share, out.view(*share.shape, out.shape[1:].numel() // share.shape[1])
 
     def end(self, layer: nn.Module, inputs: Sequence[Any], out: Tensor) -> None:
         assert self.passed is not None

@@ -23,9 +23,16 @@ from nexus.modules import MODULES
 
 SMALL: dict[str, dict[str, Any]] = {
     "centrality": {},
-    "gat_baseline": {"hidden": 16, "heads": 2},
-    "hgt": {"hidden": 16, "heads": 2},
-    "role_aware": {"hidden": 16, "heads": 2, "pearl_hidden": 4, "pearl_samples": 8, "pearl_dim": 6},
+    "gat_baseline": {"hidden": 16, "heads": 2, "explain_companies": 3},
+    "hgt": {"hidden": 16, "heads": 2, "explain_companies": 3},
+    "role_aware": {
+        "hidden": 16,
+        "heads": 2,
+        "pearl_hidden": 4,
+        "pearl_samples": 8,
+        "pearl_dim": 6,
+        "explain_companies": 3,
+    },
 }
 """Parameters of the battery: small enough to be quick. A module without an entry has not been through it, and fails."""
 VERBS = ("inspect", "hpo", "hpo-all", "train-best", "train-best-all", "predict", "predict-all")

@@ -35,7 +35,7 @@ class Explained:
 
 
 def build_explained(database: Database) -> Explained:
-    market = build_market(database, listed=24, sessions=600)
+    market = build_market(database, listed=20, sessions=480)
     panel, days = market.panel(), market.days
     return Explained(market, panel, days[-3], {"hgt": hgt(panel, days[:-5]), "role_aware": role_aware(panel, days)})
 
@@ -49,9 +49,9 @@ def hgt(panel: Panel, days: list[date]) -> TorchState:
 
 
 def role_aware(panel: Panel, days: list[date]) -> TorchState:
-    examples = ROLE_AWARE.examples(panel, days[-10:-5])
+    examples = ROLE_AWARE.examples(panel, days[-9:-5])
     more = {"lr": 5e-3, "explain_companies": 4, "explain_edges": 5, "pearl_hidden": 16, "pearl_dim": 8}
     state = ROLE_AWARE.build({**ROLE_AWARE.describe(examples), **QUICK, **more, "pearl_samples": 64})
-    for _ in range(12):
+    for _ in range(8):
         ROLE_AWARE.step(state, examples)
     return state

@@ -28,7 +28,7 @@ from nexus.graph.gnn.trainer import HGT
 from nexus.maths.types import Floats, Ints
 from research.explain_graph import main as explain_graph
 
-COMPANIES, EDGES = 12, 5
+COMPANIES, EDGES = 10, 5
 
 
 @pytest.fixture(scope="module")
@@ -130,9 +130,9 @@ class TestFromCheckpoints:
     """What `train-best` leaves is explained by the contract, and by the command."""
 
     PARAMS: ClassVar = {"hidden": 16, "heads": 2, "epochs": 4, "explain_companies": 3, "explain_edges": 4}
-    PLAN = Plan(first_train_months=12, validation_months=4, test_months=4)
+    PLAN = Plan(first_train_months=12, validation_months=3, test_months=3)
     ARGUMENTS: ClassVar = [
-        "--train-months", "12", "--validation-months", "4", "--test-months", "4",
+        "--train-months", "12", "--validation-months", "3", "--test-months", "3",
         *(word for name, value in PARAMS.items() for word in ("--set", f"{name}={value}")),
     ]  # fmt: skip
 
@@ -161,7 +161,7 @@ class TestFromCheckpoints:
         with explained.market.database.read() as connection:
             called = companies.names(connection, chunk_companies(explained, chunk))
         ticker = sorted(called.values())[0]
-        said = self.command("--of", ticker)
+        said = self.command("--of", ticker, "--companies", "8")
         assert said.exit_code == int("fidelity: FAIL" in said.output), said.output
         assert f"hgt on {chunk.test[-1]}: " in said.output and "company-supplies-company" in said.output
         assert len([line for line in said.output.splitlines() if line.startswith(f"{ticker} ")]) == 4
