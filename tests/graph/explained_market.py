@@ -51,7 +51,7 @@ def hgt(panel: Panel, days: list[date]) -> TorchState:
 def role_aware(panel: Panel, days: list[date]) -> TorchState:
     examples = ROLE_AWARE.examples(panel, days[-9:-5])
     more = {"lr": 5e-3, "explain_companies": 4, "explain_edges": 5, "pearl_hidden": 16, "pearl_dim": 8}
-    state = ROLE_AWARE.build({**ROLE_AWARE.describe(examples), **QUICK, **more, "pearl_samples": 64})
+    state = ROLE_AWARE.build({**ROLE_AWARE.describe(examples), **QUICK, **more, "pearl_samples": 32})
     for _ in range(8):
         ROLE_AWARE.step(state, examples)
     return state
