@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
+from templates import close_to_connections
 
 from nexus.db import admin, embedded
 from nexus.db.engine import Database
@@ -39,13 +40,7 @@ def template(server: Database) -> Iterator[Database]:
     admin.create_if_missing(made)
     admin.upgrade(made)
     made.dispose()
-    with server.autocommit() as connection:
-        connection.execute(text(f"ALTER DATABASE {made.url.database} ALLOW_CONNECTIONS false"))
-        # TimescaleDB's scheduler sits in every database that has the extension, and would hold up each clone
-        connection.execute(
-            text("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = :name"),
-            {"name": made.url.database},
-        )
+    close_to_connections(server, made)
     yield made
     admin.drop(made)
 

@@ -71,7 +71,7 @@ def table(study: optuna.Study) -> Table:
     names = sorted({name for trial in trials for name in trial.params})
     shown = Table(title=f"{study.study_name}: {len(trials)} trials", box=box.ASCII)
     for name in ("trial", "state", "epochs", "loss", *names):
-        shown.add_column(name, justify="right")
+        shown.add_column(name, justify="right", overflow="fold")
     newest = [trial for trial in trials[::-1] if trial is not best][:NEWEST]
     for trial in ([best] if best is not None else []) + newest:
         shown.add_row(

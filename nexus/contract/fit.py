@@ -62,6 +62,7 @@ def fit(
     device: str = "cpu",
     store: Checkpoints | None = None,
     report: Report = silent,
+    figures: bool = False,
 ) -> Fitted:
     """Train until `epochs`, or until validation has not improved for `patience` epochs.
 
@@ -69,6 +70,7 @@ def fit(
     params : settled, with `seed`
     store : where to save after each epoch and go on from; None: nowhere
     report : called after each epoch; what it raises ends the training, as a pruned trial's does
+    figures : whether the module's metrics are computed for it where they are due
     """
     described = plain(module.name, module.describe(train))
     clash = sorted(set(described) & set(params))
@@ -76,7 +78,7 @@ def fit(
         raise InputError(f"{module.name}: describe() gives {clash[0]!r}, which is a parameter; name it otherwise")
     with numerical_threads():
         state = module.build({**params, **described, "device": device})
-        fitting = _Fitting(module, state, train, validation, params, described, store, report)
+        fitting = _Fitting(module, state, train, validation, params, described, store, report, figures)
         resumed_from = fitting.resume()
         while not fitting.is_over:
             fitting.epoch()
@@ -129,6 +131,7 @@ class _Fitting:
     described: dict[str, Any]
     store: Checkpoints | None
     report: Report
+    figures: bool
     progress: Progress = field(default_factory=Progress)
     best: dict[str, Any] | None = None
 
@@ -166,7 +169,7 @@ class _Fitting:
             done.best_loss, done.best_epoch = loss, done.epoch
         self._save(improved)
         due = done.epoch % self.params["report_every"] == 0 or self.is_over
-        metrics = self.module.metrics(self.state, self.validation) if due else {}
+        metrics = self.module.metrics(self.state, self.validation) if due and self.figures else {}
         self.report(Epoch(done.epoch, self.params["epochs"], training, loss, done.best_loss, due, metrics))
 
     def restore(self) -> None:

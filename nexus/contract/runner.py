@@ -133,7 +133,7 @@ def train(
         with recorded(database, run, used, chunk.trained_to) as running:
             train_on = module.examples(panels.train, chunk.train)
             tried_on = module.examples(panels.validation, chunk.validation)
-            fitted = fit(module, train_on, tried_on, chosen, device=used, store=store, report=report)
+            fitted = fit(module, train_on, tried_on, chosen, device=used, store=store, report=report, figures=True)
             progress = fitted.progress
             weights = weights_digest({"described": fitted.described, **module.save(fitted.state)})
             running.metrics = {

@@ -85,7 +85,8 @@ SELECT d.declaration_no, h.signal, h.factor, h.version, h.universe, h.neutralise
        x.horizon, x.evaluation_id, x.judgement_id, x.look_no, x.last_gate_date,
        strongest.side * strongest.gate_t, x.gate_p, trials, coalesce(strongest.gate_p * trials <= 0.05, false), x.side * x.ic_mean, x.gate_n,
        x.detectable_ic, x.coverage_mean, x.names_mean, x.tier,
-       CASE WHEN NOT d.standing AND NOT d.near AND NOT d.nothing_there THEN ceil(least(x.months_03, 1e9))::integer END,
+       CASE WHEN NOT d.standing AND NOT d.near AND NOT d.nothing_there AND x.months_03 IS NOT NULL
+            THEN ceil(least(x.months_03, 1e9))::integer END,
        x.declining, d.horizons
 FROM decided d
 JOIN declared h USING (declaration_no)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from small_market import Market, build
 from sqlalchemy import text
+from templates import close_to_connections
 
 from nexus.db import admin
 from nexus.db.engine import Database
@@ -49,12 +50,7 @@ def simulated(template: Database, server: Database) -> Iterator[Database]:
     ingest_frames(made, tables(simulate(seed=1, sessions=900, listed=40)), "simulated-1")
     build_graphs(made, recipe("monthly", "SIM500"), choose_days(made))
     made.dispose()
-    with server.autocommit() as connection:
-        connection.execute(text(f"ALTER DATABASE {made.url.database} ALLOW_CONNECTIONS false"))
-        connection.execute(
-            text("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = :name"),
-            {"name": made.url.database},
-        )
+    close_to_connections(server, made)
     yield made
     admin.drop(made)
 

@@ -94,6 +94,17 @@ def test_all_chunks_together_are_a_mean(market: Database, chunks: list[Chunk], c
     assert found.loss == sum(losses) / len(losses)
 
 
+def test_a_search_computes_no_figures(market: Database, chunks: list[Chunk], configured: Settings) -> None:
+    class Figured(Linear):
+        name = "figured"
+
+        def metrics(self, state: object, examples: object) -> dict[str, float]:
+            raise AssertionError("figures are for people, and nobody reads those of a trial")
+
+    found = run_hpo(market, Figured(), chunks[:1], 1, params=FAST, home=configured.home)
+    assert found.states == {"complete": 1}
+
+
 def test_other_data_code_or_seed_are_another_study(market: Database, chunks: list[Chunk], configured: Settings) -> None:
     first = chunks[:1]
     names = {
@@ -145,11 +156,16 @@ def test_two_processes_and_a_kill(market: Database, chunks: list[Chunk], configu
     assert found.states["complete"] + found.states.get("pruned", 0) >= 4
 
 
-def test_watch_shows_the_trials(market: Database, chunks: list[Chunk], configured: Settings) -> None:
+def test_watch_shows_the_trials(
+    market: Database, chunks: list[Chunk], configured: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = run_hpo(market, LINEAR, chunks[:1], 2, params=FAST, seed=18, home=configured.home)
     shown = CliRunner().invoke(watched, ["watch", found.study, "--once"], catch_exceptions=False).output
     assert found.study.split()[0] in shown
     assert "best" in shown and shown.isascii()
+    monkeypatch.setenv("COLUMNS", "50")
+    narrow = CliRunner().invoke(watched, ["watch", found.study, "--once"], catch_exceptions=False).output
+    assert narrow.isascii(), "what does not fit goes on in the next line"
     listed = CliRunner().invoke(watched, ["list"], catch_exceptions=False).output
     assert found.study in listed
     with open_storage(storage_url(market)) as opened:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from graph.node_market import QUICK, NodeMarket, build_market, own_settings
+from graph.node_market import QUICK, NodeMarket
 
 from nexus.contract.torch import TorchState
-from nexus.db.engine import Database
 from nexus.db.panel import Panel
 from nexus.graph.gnn.baseline import GAT_BASELINE
 from nexus.graph.gnn.node_inputs import FEATURES
@@ -19,17 +17,6 @@ from nexus.graph.gnn.node_task import NodeExamples
 from nexus.graph.gnn.role_aware import ROLE_AWARE
 
 PARAMS = {name: value for name, value in QUICK.items() if not name.startswith("pearl")}
-
-
-@pytest.fixture(scope="module")
-def market(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeMarket]:
-    with own_settings(database, tmp_path_factory.mktemp("home")):
-        yield build_market(database)
-
-
-@pytest.fixture(scope="module")
-def panel(market: NodeMarket) -> Panel:
-    return market.panel()
 
 
 @pytest.fixture(scope="module")

@@ -95,3 +95,20 @@ def test_noise_passes_rarely():
         made = [[Score(day, 30, a, 0.1) for day, a in zip(days, side, strict=True)] for side in (own, rule)]
         passed += verdict(HOLDS, made[0], {"age": made[1]}).verdict == "pass"
     assert passed == 0
+
+
+def twelve(edges: int, auc: float, rule: float) -> tuple[list[Score], list[Score]]:
+    """A model's and a rule's scores of twelve snapshots, the new edges all but alike."""
+    days = [np.datetime64(f"2020-{month:02d}-28") for month in range(1, 13)]
+    positives = [edges // 12 + (place < edges % 12) for place in range(12)]
+    return tuple([Score(*one, value, 0.5) for one in zip(days, positives, strict=True)] for value in (auc, rule))  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("edges", "auc", "rule", "expected"),
+    [(49, 0.9, 0.5, "undecidable"), (50, 0.9, 0.5, "pass"), (50, 0.601, 0.5, "pass"), (50, 0.599, 0.5, "fail"),
+     (50, 0.9, 0.899, "pass"), (50, 0.9, 0.9, "fail")],
+)  # fmt: skip
+def test_the_bounds_are_those_of_the_method(edges, auc, rule, expected):
+    model, other = twelve(edges, auc, rule)
+    assert verdict(HOLDS, model, {"age": other}).verdict == expected

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from graph.node_market import NodeMarket, build_market, own_settings
+from graph.node_market import NodeMarket
 from scipy import stats
 
-from nexus.db.engine import Database
 from nexus.db.panel import Panel
 from nexus.errors import InputError
 from nexus.graph.gnn.baseline import GAT_BASELINE
@@ -20,17 +17,6 @@ from nexus.graph.gnn.node_inputs import FEATURES, INPUTS, Nodes, base, nodes_at,
 from nexus.graph.gnn.node_metrics import date_metrics, mean_of
 from nexus.graph.gnn.node_task import Example, NodeExamples
 from nexus.maths.ic import rank_ic
-
-
-@pytest.fixture(scope="module")
-def market(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeMarket]:
-    with own_settings(database, tmp_path_factory.mktemp("home")):
-        yield build_market(database)
-
-
-@pytest.fixture(scope="module")
-def panel(market: NodeMarket) -> Panel:
-    return market.panel()
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -11,13 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from graph.node_market import QUICK, NodeMarket, build_market, own_settings
+from graph.node_market import QUICK, NodeMarket
 
 from nexus.contract.reading import chunks_of
 from nexus.contract.runner import predict, restore, train
 from nexus.contract.splits import Plan
 from nexus.contract.torch import TorchState
-from nexus.db.engine import Database
 from nexus.db.panel import Panel
 from nexus.errors import InputError
 from nexus.graph.gnn.node_inputs import FEATURES, Nodes
@@ -26,17 +24,6 @@ from nexus.graph.gnn.role_aware import ROLE_AWARE, RoleNetwork
 from nexus.graph.gnn.role_aware_embedding import ROLE_AWARE_EMBEDDING
 
 PARAMS = {**QUICK, "dropout": 0.0}
-
-
-@pytest.fixture(scope="module")
-def market(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeMarket]:
-    with own_settings(database, tmp_path_factory.mktemp("home")):
-        yield build_market(database)
-
-
-@pytest.fixture(scope="module")
-def panel(market: NodeMarket) -> Panel:
-    return market.panel()
 
 
 @pytest.fixture(scope="module")

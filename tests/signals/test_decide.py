@@ -179,7 +179,7 @@ def _figures(random: np.random.Generator) -> dict[str, Any]:
         "names_mean": float(random.uniform(45, 400)), "stable": bool(random.random() < 0.9),
         "sign_agrees": bool(random.random() < 0.97), "contaminated": bool(random.random() < 0.02),
         "suspect": bool(random.random() < 0.1), "wrong_since_approval": bool(random.random() < 0.05),
-        "months_03": None if random.random() < 0.02 else float(random.uniform(20, 1200)),
+        "months_03": None if random.random() < 0.2 else float(random.uniform(20, 1200)),
     }  # fmt: skip
 
 

@@ -23,6 +23,16 @@ from sqlalchemy.dialects.postgresql import JSONB
 from nexus.db.tables.base import metadata
 
 
+def _key(day: str) -> list[Column[object]]:
+    """Whose row it is, of which day, by which weights."""
+    return [
+        Column("company_id", Integer, primary_key=True, autoincrement=False),
+        Column(day, Date, primary_key=True),
+        Column("model_version", Text, primary_key=True),
+        Column("chunk", Integer, primary_key=True, autoincrement=False),
+    ]
+
+
 def _stamps() -> list[Column[object]]:
     """What the runner adds to each row of an output."""
     return [
@@ -83,10 +93,7 @@ graph_edge_arrays = Table(
 centrality_history = Table(
     "centrality_history",
     metadata,
-    Column("company_id", Integer, primary_key=True, autoincrement=False),
-    Column("as_of", Date, primary_key=True),
-    Column("model_version", Text, primary_key=True),
-    Column("chunk", Integer, primary_key=True, autoincrement=False),
+    *_key("as_of"),
     Column("graph_version", Text, nullable=False),
     Column("degree", Integer, nullable=False),
     Column("degrees", JSONB, nullable=False, comment="edges of the company by relation and direction"),
@@ -105,10 +112,7 @@ Index("ix_centrality_history_model_version_as_of", centrality_history.c.model_ve
 node_embeddings = Table(
     "node_embeddings",
     metadata,
-    Column("company_id", Integer, primary_key=True, autoincrement=False),
-    Column("snapshot_date", Date, primary_key=True),
-    Column("model_version", Text, primary_key=True),
-    Column("chunk", Integer, primary_key=True, autoincrement=False),
+    *_key("snapshot_date"),
     Column("graph_version", Text, nullable=False),
     Column("embedding", ARRAY(REAL), nullable=False),
     Column("embedding_dim", Integer, nullable=False),
@@ -124,10 +128,7 @@ Index(
 graph_predictions = Table(
     "graph_predictions",
     metadata,
-    Column("company_id", Integer, primary_key=True, autoincrement=False),
-    Column("as_of", Date, primary_key=True),
-    Column("model_version", Text, primary_key=True),
-    Column("chunk", Integer, primary_key=True, autoincrement=False),
+    *_key("as_of"),
     Column("score", Double, nullable=False,
            comment="predicted rank of the return over the horizon, centred: -0.5 to 0.5"),
     Column("probability", Double, nullable=False, comment="that the return is above the median of the day"),
