@@ -77,7 +77,7 @@ def main(
     say(f"written to {path}")
 
 
-def ablate(own: Database, asked: Asked, walk: Walk) -> Verdict:
+def ablate(own: Database, asked: Asked, walk: Walk = iter) -> Verdict:
     """Fit what is not fitted yet, and compare."""
     from nexus.graph.gnn.role_aware import ROLE_AWARE
     from research.role_aware.figures import metric, outcomes, verdict

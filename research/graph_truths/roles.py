@@ -15,13 +15,13 @@ import pandas as pd
 
 from nexus.contract.splits import Plan
 from nexus.db.engine import Database
+from nexus.graph.gnn.node_inputs import FEATURES
 from nexus.graph.recipes import recipe
 from nexus.graph.snapshots import build, choose_days
 from nexus.ingest.run import ingest_frames
 from nexus.ingest.simulate import simulate, tables
 from nexus.ingest.simulate.frames import INDEX, SCHEME, UNIVERSE
 from nexus.ingest.simulate.neighbours import Label
-from nexus.ingest.simulate.wiring import Wiring
 from nexus.settings import settings
 from research.ablation import ablate
 from research.role_aware.figures import Verdict
@@ -34,6 +34,8 @@ COMMON: Mapping[str, Any] = {
     "hidden": 32, "heads": 2, "layers": 1, "dropout": 0.0, "lr": 5e-3, "epochs": 30, "patience": 30, "report_every": 30,
     "warmup_epochs": 1, "pearl_dim": 8, "pearl_hidden": 8, "pearl_samples": 16,
 }  # fmt: skip
+UNPRICED: Mapping[str, Any] = {"without_features": list(FEATURES), "pearl_samples": 64}
+"""Where the number of suppliers pays: attention sees a degree through its neighbours' prices, whose mean shrinks."""
 PLAN = Plan(first_train_months=36, validation_months=6, test_months=24)
 
 
@@ -51,17 +53,15 @@ class Size:
 def ablated(database: Database, seed: int, label: Label, size: Size) -> Verdict:
     """Make the market in an empty database, build its graph, leave out one part after the other.
 
-    Of the "degree" market PEARL alone is left out; there companies change customers so fast that past returns do not
-    tell who has many suppliers, as they would of a number that stays.
+    Of the "degree" market PEARL alone is left out, and nobody is told of prices.
     """
-    wiring: Wiring = "restless" if label == "degree" else "affinity"
-    market = simulate(seed, size.sessions, size.listed, wiring=wiring, label=label)
+    market = simulate(seed, size.sessions, size.listed, label=label)
     ingest_frames(database, tables(market), f"simulated-{seed}")
     with _user_of(database), TemporaryDirectory(prefix="nexus-roles-") as folder:
         chosen = recipe(GRAPH, UNIVERSE)
         build(database, chosen, choose_days(database, lead=chosen.lead))
-        only = [PEARL] if label == "degree" else [PEARL, SUPPLIES, *OTHERS]
-        return ablate(database, Asked(size.plan, size.seeds, size.common, Path(folder), only, "cpu"), iter)
+        only, special = ([PEARL], UNPRICED) if label == "degree" else ([PEARL, SUPPLIES, *OTHERS], {})
+        return ablate(database, Asked(size.plan, size.seeds, {**size.common, **special}, Path(folder), only, "cpu"))
 
 
 def measure(label: Label, seed: int, database: Database, size: Size) -> Figures:
@@ -95,7 +95,9 @@ ROWS: Mapping[str, Row] = {
     "supply": Row(
         "miss supply, no other edge type and not PEARL, where customers pay", partial(measure, "supply"), _supply
     ),
-    "degree": Row("miss PEARL where the number of suppliers pays", partial(measure, "degree"), _degree),
+    "degree": Row(
+        "miss PEARL where the number of suppliers pays and nobody has prices", partial(measure, "degree"), _degree
+    ),
 }
 
 

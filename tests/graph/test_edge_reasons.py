@@ -208,7 +208,7 @@ def test_attention_blind_to_relations_loses_a_pair_with_its_last_edge(explained:
     """Of two edges of a pair the baseline does not miss one."""
     nodes = ROLE_AWARE.nodes(explained.states["role_aware"], explained.panel.blind(), explained.day)
     assert nodes is not None
-    state = GAT_BASELINE.build({**SMALL, "without": []})
+    state = GAT_BASELINE.build({**SMALL, "without": [], "without_features": []})
     told = GAT_BASELINE.occlusion(state, explained.panel.blind(), explained.day)
     assert told is not None
     assert overlooked(told) <= 0.02

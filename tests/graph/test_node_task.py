@@ -106,6 +106,24 @@ def test_ties_count_the_edges_of_all_relations(market: NodeMarket, panel: Panel,
     assert float(nodes.ties.counts.values().sum() - less.ties.counts.values().sum()) == 2 * gone
 
 
+def test_left_out_features_are_missing_to_everyone_whatever_prices_say(
+    market: NodeMarket, panel: Panel, nodes: Nodes
+) -> None:
+    one, *others = FEATURES
+    some = nodes.lacking([one]).tensors.features["company"]
+    place = len(FEATURES)
+    assert not some[:, 0].any() and some[:, place].all()
+    assert torch.equal(some[:, 1:place], nodes.tensors.features["company"][:, 1:place])
+    later = nodes_at(panel.at(market.days[31]), {})
+    assert later is not None
+    for each in (nodes, later):
+        nothing = each.lacking(FEATURES).tensors.features
+        assert torch.equal(nothing["company"][0], nothing["fund"][0])
+        assert (nothing["company"] == nothing["company"][0]).all()
+    with pytest.raises(InputError, match=f"feature 'price' is unknown; one of {one}, {others[0]}"):
+        nodes.lacking(["price"])
+
+
 def test_what_is_known_on_a_day_does_not_depend_on_later_days(market: NodeMarket, panel: Panel, nodes: Nodes) -> None:
     early = market.panel(market.days[30])
     again = nodes_at(early.at(market.days[30]), {})

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nexus.db.graph import Graph
 from nexus.db.panel import View
+from nexus.errors import InputError
 from nexus.graph.gnn.data import TWO_WAY, UNDIRECTED, tensors
 from nexus.maths.stats import ranks
 from nexus.maths.types import Bools, Floats, Ints
@@ -70,6 +71,22 @@ class Nodes:
         weight = {kind: self.tensors.weight[kind] for kind in kept}
         ends = {relation: edges for relation, edges in self.ends.items() if relation not in relations}
         return replace(self, tensors=replace(self.tensors, edge_index=kept, weight=weight), ends=ends)
+
+    def lacking(self, names: Collection[str]) -> Nodes:
+        """The same as if no company had some features.
+
+        Raises
+        ------
+        InputError
+            When one of the names is none of FEATURES.
+        """
+        unknown = sorted(set(names) - set(FEATURES))
+        if unknown:
+            raise InputError(f"feature {unknown[0]!r} is unknown; one of {', '.join(FEATURES)}")
+        of = self.tensors.features["company"].clone()
+        places = [FEATURES.index(name) for name in names]
+        of[:, places], of[:, [len(FEATURES) + place for place in places]] = 0.0, 1.0
+        return replace(self, tensors=replace(self.tensors, features={**self.tensors.features, "company": of}))
 
     def middling(self, feature: str) -> Nodes:
         """The same as if every company were in the middle by that feature."""

@@ -62,16 +62,15 @@ class NodeExamples:
 
     dates: Sequence[Example]
     dropped: int
-    _reduced: dict[tuple[str, ...], list[Nodes]] = field(default_factory=dict, repr=False)
+    _reduced: dict[tuple[tuple[str, ...], ...], list[Nodes]] = field(default_factory=dict, repr=False)
 
-    def nodes(self, without: tuple[str, ...]) -> list[Nodes]:
-        """The nodes of each date without some relations."""
-        if not without:
-            return [each.nodes for each in self.dates]
-        if without not in self._reduced:
+    def nodes(self, params: Mapping[str, Any]) -> list[Nodes]:
+        """The nodes of each date, as `reduced`."""
+        key = tuple(params["without"]), tuple(params["without_features"])
+        if key not in self._reduced:
             self._reduced.clear()  # the last ones only
-            self._reduced[without] = [each.nodes.without(without) for each in self.dates]
-        return self._reduced[without]
+            self._reduced[key] = [reduced(each.nodes, params) for each in self.dates]
+        return self._reduced[key]
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ class NodeTask(TorchLearned[NodeExamples]):
     loss : one of LOSSES, of the label; `gamma` is the focal one's, class weights are by the share in training
     rank_loss : one of RANK_LOSSES, added with `rank_weight`
     label : "median": above the median of the date; "up": above zero
-    without : relations left out, in both directions
+    without : relations left out, in both directions; without_features : of FEATURES, left out as if nobody had them
     explain_edges : at most so many edges are named of each of the `explain_companies` of the largest scores
     """
 
@@ -102,7 +101,7 @@ class NodeTask(TorchLearned[NodeExamples]):
         "hidden": 256, "heads": 4, "layers": 2, "dropout": 0.1, "lr": 5e-4, "weight_decay": 1e-5, "epochs": 60,
         "patience": 10, "report_every": 10, "schedule": "cosine", "warmup_epochs": 3, "clip_norm": 1.0,
         "loss": "cross_entropy", "gamma": 2.0, "rank_loss": "error", "rank_weight": 1.0, "label": "median",
-        "without": [], "explain_companies": 20, "explain_edges": 10,
+        "without": [], "without_features": [], "explain_companies": 20, "explain_edges": 10,
     }  # fmt: skip
 
     @abstractmethod
@@ -153,7 +152,7 @@ class NodeTask(TorchLearned[NodeExamples]):
         """A date at a time, in random order when training."""
         n = len(examples.dates)
         order = torch.randperm(n, generator=state.generator).tolist() if train else range(n)
-        nodes = examples.nodes(tuple(state.params["without"]))
+        nodes = examples.nodes(state.params)
         for place in order:
             yield _batch(examples.dates[place], nodes[place], state.params["label"])
 
@@ -169,7 +168,7 @@ class NodeTask(TorchLearned[NodeExamples]):
         """As `node_metrics.date_metrics`, of each date, then averaged; counts are summed."""
         found = []
         with evaluating(state) as network:
-            for each, nodes in zip(examples.dates, examples.nodes(tuple(state.params["without"])), strict=True):
+            for each, nodes in zip(examples.dates, examples.nodes(state.params), strict=True):
                 said = self.respond(network, nodes, state.device).float().cpu().double().numpy()
                 label = each.label(state.params["label"])
                 found.append(date_metrics(each.nodes, each.forward, label, said[:, 0], said[:, 1] > 0))
@@ -232,13 +231,19 @@ class NodeTask(TorchLearned[NodeExamples]):
     def nodes(self, state: TorchState, data: Observations, day: date) -> Nodes | None:
         """The day's nodes as the state's parameters want them; None where there is no graph."""
         found = nodes_at(data.at(day), {})
-        without = tuple(state.params["without"])
-        return found.without(without) if found is not None and without else found
+        return None if found is None else reduced(found, state.params)
 
     def _score(self, network: nn.Module, nodes: Nodes, device: torch.device) -> Floats:
         said = self.respond(network, nodes, device)[:, 0]
         scored: Floats = score_of(said.float().cpu().double()).numpy()
         return scored
+
+
+def reduced(nodes: Nodes, params: Mapping[str, Any]) -> Nodes:
+    """The nodes without the relations and features that are left out; as they are where none is."""
+    relations, features = params["without"], params["without_features"]
+    nodes = nodes.without(relations) if relations else nodes
+    return nodes.lacking(features) if features else nodes
 
 
 def score_of(raw: Tensor) -> Tensor:

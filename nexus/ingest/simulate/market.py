@@ -33,8 +33,7 @@ def simulate(
 ) -> Market:
     """Draw a market: equal arguments give the same one to the last bit.
 
-    wiring : how companies find customers: by affinity, at random, only at the first session ("static"), or at random
-        and half of them anew each month ("restless")
+    wiring : how companies find customers: by affinity, at random, or only at the first session ("static")
     label : what pays: what is planted, or only customers' returns ("supply") or the number of suppliers ("degree")
     """
     world = economy(seed, sessions, listed, start, wiring, label)

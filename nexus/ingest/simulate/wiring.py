@@ -13,12 +13,8 @@ from nexus.ingest.simulate.streams import stream
 from nexus.ingest.simulate.timeline import Timeline
 from nexus.maths.types import Bools, Floats, Ints
 
-Wiring = Literal["affinity", "random", "static", "restless"]
-"""How new customers are drawn: by affinity, whoever they are, or at the first session only and by affinity.
-
-"restless" is random, half of them anew each month and known in days: no past return tells who has many suppliers.
-"""
-RESTLESS = replace(SUPPLIES, vacated=0.5, lag=(2, 5))
+Wiring = Literal["affinity", "random", "static"]
+"""How new customers are drawn: by affinity, whoever they are, or at the first session only and by affinity."""
 BAYES_AUC = 0.80
 """With which affinity tells new edges from pairs of companies that are not tied: nobody who sees less can do better."""
 LIKENESS, PULL = 2.4, 1.0
@@ -31,8 +27,6 @@ def supply(seed: int, time: Timeline, lives: Lives, wiring: Wiring = "affinity")
         raise ValueError(f"wiring {wiring!r}: one of {', '.join(get_args(Wiring))}")
     if wiring == "random":
         return ties(seed, time, lives, SUPPLIES, uniformly)
-    if wiring == "restless":
-        return ties(seed, time, lives, RESTLESS, uniformly, f"{SUPPLIES.name} by {wiring}")
     static = wiring == "static"
     relation = replace(SUPPLIES, vacated=0.0) if static else SUPPLIES
     draw = by_affinity(affinity(seed, len(lives)), once=static)
