@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -22,15 +23,15 @@ class DenseBatch:
 
     features : node type -> (rows, n_features), as many rows a snapshot as the largest has nodes, zero where padded
     sizes : node type -> nodes of each snapshot
-    sources : destination type -> edge types into it, in the order of the last axis of `bias`
-    bias : destination type -> (snapshots, 1, its nodes, nodes of all sources): log of the number of edges, a very
-        negative number where there is none
+    sources : destination type -> edge types into it by source type, in the order of the last axis of `bias`
+    bias : destination type -> (snapshots, 1, its nodes, keys): log of the number of edges, a very negative number where
+        there is none; each node of a source type has a key for each of its edge types, one beside the other
     reached : destination type -> (rows, 1), 1 where a node has an edge into it, else 0
     """
 
     features: Mapping[str, Tensor]
     sizes: Mapping[str, tuple[int, ...]]
-    sources: Mapping[str, tuple[EdgeType, ...]]
+    sources: Mapping[str, Mapping[str, tuple[EdgeType, ...]]]
     bias: Mapping[str, Tensor]
     reached: Mapping[str, Tensor]
 
@@ -65,15 +66,18 @@ class DenseBatch:
 
     def only(self, edge_types: Collection[EdgeType]) -> DenseBatch:
         """The same without other edge types."""
-        if all(kind in edge_types for kinds in self.sources.values() for kind in kinds):
+        if all(kind in edge_types for groups in self.sources.values() for kinds in groups.values() for kind in kinds):
             return self
         sources, bias, reached = {}, {}, {}
-        for dst, kinds in self.sources.items():
-            parts = torch.split(self.bias[dst], [max(self.sizes[kind[0]]) for kind in kinds], -1)
-            kept = [part for kind, part in zip(kinds, parts, strict=True) if kind in edge_types]
+        for dst, groups in self.sources.items():
+            widths = [max(self.sizes[src]) * len(kinds) for src, kinds in groups.items()]
+            kept, parts = {}, []
+            for (src, kinds), part in zip(groups.items(), torch.split(self.bias[dst], widths, -1), strict=True):
+                if places := [i for i, kind in enumerate(kinds) if kind in edge_types]:
+                    kept[src] = tuple(kinds[i] for i in places)
+                    parts.append(part.reshape(*part.shape[:-1], -1, len(kinds))[..., places].flatten(-2))
             if kept:
-                sources[dst] = tuple(kind for kind in kinds if kind in edge_types)
-                bias[dst] = torch.cat(kept, -1)
+                sources[dst], bias[dst] = kept, torch.cat(parts, -1)
                 reached[dst] = (bias[dst].amax(-1) >= 0).to(bias[dst].dtype).view(-1, 1)
         return DenseBatch(self.features, self.sizes, sources, bias, reached)
 
@@ -93,11 +97,14 @@ def dense_batch(snapshots: Sequence[Tensors]) -> DenseBatch:
         for kind in sorted({kind for each in snapshots for kind in each.features})
     }
     edge_types = sorted({kind for each in snapshots for kind, index in each.edge_index.items() if index.shape[1]})
-    sources = {dst: tuple(kind for kind in edge_types if kind[2] == dst) for dst in sizes}
-    sources = {dst: kinds for dst, kinds in sources.items() if kinds}
-    bias, reached = {}, {}
-    for dst, kinds in sources.items():
-        count = torch.cat([_multiplicity(snapshots, kind, sizes) for kind in kinds], -1)
+    sources, bias, reached = {}, {}, {}
+    for dst in sizes:
+        into = [kind for kind in edge_types if kind[2] == dst]
+        if not into:
+            continue
+        sources[dst] = {src: tuple(kinds) for src, kinds in groupby(into, lambda kind: kind[0])}
+        counts = [[_multiplicity(snapshots, kind, sizes) for kind in kinds] for kinds in sources[dst].values()]
+        count = torch.cat([torch.stack(each, -1).flatten(-2) for each in counts], -1)
         reached[dst] = (count.amax(-1) > 0).to(count.dtype).view(-1, 1)
         bias[dst] = count.log_().clamp_(min=torch.finfo(count.dtype).min / 2)[:, None]
     features = {kind: torch.cat([_padded(each, kind, max(sizes[kind])) for each in snapshots]) for kind in sizes}
@@ -137,15 +144,18 @@ def attend(layer: HGTConv, x: Mapping[str, Tensor], batch: DenseBatch) -> dict[s
 
     The batch has edge types of the layer only, see `only`.
     """
-    query, key, value = _projected(layer, x, batch.sources, len(batch))
+    asking, *telling = _maps(layer)
     found = {}
     for dst in x:
         if dst not in layer.dst_node_types:
             continue
         message = torch.zeros_like(x[dst])
-        if kinds := batch.sources.get(dst):
-            asked = [query[dst], *(torch.cat([each[kind] for kind in kinds], 1) for each in (key, value))]
-            q, k, v = (each.view(*each.shape[:2], layer.heads, -1).transpose(1, 2) for each in asked)
+        if groups := batch.sources.get(dst):
+            made = [_mapped(x[dst], [asking[dst]], len(batch))]
+            for maps in telling:
+                keys = [_mapped(x[src], [maps[kind] for kind in kinds], len(batch)) for src, kinds in groups.items()]
+                made.append(torch.cat(keys, 1) if len(keys) > 1 else keys[0])
+            q, k, v = (each.view(*each.shape[:2], layer.heads, -1).transpose(1, 2) for each in made)
             seen = f.scaled_dot_product_attention(q, k, v, attn_mask=_as(batch.bias[dst], q.dtype))
             message = seen.transpose(1, 2).reshape(x[dst].shape) * batch.reached[dst]
         out = layer.out_lin.lins[dst](f.gelu(message))
@@ -153,43 +163,30 @@ def attend(layer: HGTConv, x: Mapping[str, Tensor], batch: DenseBatch) -> dict[s
     return found
 
 
+def _mapped(x: Tensor, maps: Sequence[Tensor], snapshots: int) -> Tensor:
+    """What the maps make of each node, one beside the other, (snapshots, nodes times maps, hidden)."""
+    whole = torch.cat(list(maps))
+    weight = whole[:, :-1].contiguous()  # the product by a slice takes half as long again
+    return f.linear(x, weight, whole[:, -1]).view(snapshots, -1, len(maps[0]))
+
+
 def _as(bias: Tensor, dtype: torch.dtype) -> Tensor:
     least = max(torch.finfo(dtype).min, torch.finfo(bias.dtype).min) / 2
     return bias if bias.dtype == dtype else bias.clamp(min=least).to(dtype)
 
 
-def _projected(
-    layer: HGTConv, x: Mapping[str, Tensor], into: Mapping[str, Sequence[EdgeType]], snapshots: int
-) -> tuple[dict[str, Tensor], dict[EdgeType, Tensor], dict[EdgeType, Tensor]]:
-    """Queries by destination type, keys and values by edge type; each (snapshots, nodes, hidden).
+def _maps(layer: HGTConv) -> tuple[dict[str, Tensor], dict[EdgeType, Tensor], dict[EdgeType, Tensor]]:
+    """Maps to queries by node type, to keys and to values by edge type: (hidden, inputs and one), the bias last.
 
-    A relation's map of keys is a linear map after a linear map: their product is taken first, on the weights alone.
+    A relation's map is a linear map after a linear map: their product is taken first, on the weights alone. Its prior
+    is in its keys.
     """
-    width = layer.out_channels
-    whole = torch.stack([torch.cat([lin.weight, lin.bias[:, None]], 1) for lin in layer.kqv_lin.lins.values()])
-    own = dict(zip(layer.kqv_lin.lins, whole.unbind(), strict=True))
-    maps = dict(zip(layer.edge_types, _relation_maps(layer, own).unbind(), strict=True))
-    used = [kind for kinds in into.values() for kind in kinds]
-    query, key, value = {}, {}, {}
-    for node_type, each in x.items():
-        asking = [own[node_type][width : 2 * width]] if into.get(node_type) else []
-        told = [kind for kind in used if kind[0] == node_type]
-        if not asking and not told:
-            continue
-        weight = torch.cat(asking + [maps[kind] for kind in told])
-        made = f.linear(each, weight[:, :-1], weight[:, -1]).view(snapshots, -1, len(weight))
-        parts = list(torch.split(made, width, 2))
-        if asking:
-            query[node_type] = parts.pop(0)
-        for i, kind in enumerate(told):
-            key[kind], value[kind] = parts[2 * i : 2 * i + 2]
-    return query, key, value
-
-
-def _relation_maps(layer: HGTConv, own: Mapping[str, Tensor]) -> Tensor:
-    """Keys above values by edge type, (edge types, 2 hidden, inputs and one); a relation's prior is in its keys."""
     heads, size = layer.heads, layer.out_channels // layer.heads
+    whole = torch.stack([torch.cat([lin.weight, lin.bias[:, None]], 1) for lin in layer.kqv_lin.lins.values()])
+    own = dict(zip(layer.kqv_lin.lins, whole.view(len(whole), 3, heads, size, -1).unbind(), strict=True))
     prior = torch.stack([layer.p_rel["__".join(kind)].view(heads, 1, 1) for kind in layer.edge_types])
     k, v = (rel.weight.view(heads, -1, size, size).transpose(0, 1) for rel in (layer.k_rel, layer.v_rel))
-    first = torch.stack([own[kind[0]].view(3, heads, size, -1)[::2] for kind in layer.edge_types])
-    return (torch.stack([k * prior, v], 1).transpose(-1, -2) @ first).flatten(1, 3)
+    first = torch.stack([own[kind[0]][::2] for kind in layer.edge_types])
+    told = (torch.stack([k * prior, v], 1).transpose(-1, -2) @ first).flatten(2, 3)
+    key, value = (dict(zip(layer.edge_types, each, strict=True)) for each in told.unbind(1))
+    return {kind: each[1].flatten(0, 1) for kind, each in own.items()}, key, value

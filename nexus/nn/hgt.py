@@ -53,7 +53,7 @@ class HGTEncoder(nn.Module):
         self.layers = nn.ModuleList(
             HGTConv(hidden, hidden, (self.node_types, self.edge_types), heads) for _ in range(layers)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
 
     def forward(self, features: Mapping[str, Tensor], edge_index: Mapping[EdgeType, Tensor]) -> dict[str, Tensor]:
         """Embeddings of one graph, node type -> (n, hidden), by PyG: the reference for `embed_many`."""
@@ -61,7 +61,7 @@ class HGTEncoder(nn.Module):
         none = torch.empty(2, 0, dtype=torch.long, device=next(iter(x.values())).device)
         edges = {kind: edge_index.get(kind, none) for kind in self.edge_types}  # HGTConv errs in any other order
         for layer in self.layers:
-            x = {kind: self.dropout(each) for kind, each in x.items()}
+            x = {kind: self._dropped(each) for kind, each in x.items()}
             x = {**x, **layer(x, edges)}
         return {kind: each for kind, each in x.items() if kind in features}
 
@@ -75,7 +75,7 @@ class HGTEncoder(nn.Module):
             return self.forward(batch.features, batch.edge_index)
         batch, x = batch.only(self.edge_types), self._entered(batch.features)
         for layer in self.layers:
-            x = {kind: self.dropout(each) for kind, each in x.items()}
+            x = {kind: self._dropped(each) for kind, each in x.items()}
             x = {**x, **attend(layer, x, batch)}
         return {kind: each for kind, each in x.items() if kind in batch.features}
 
@@ -89,6 +89,12 @@ class HGTEncoder(nn.Module):
         for batch in batches(snapshots):
             found += batch.split(self.embed_many(batch))
         return found
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        """As nn.Dropout, in half its time on a CPU, where one thread draws."""
+        if not (self.training and self.dropout):
+            return x
+        return x * torch.rand_like(x).ge_(self.dropout).div_(1 - self.dropout)
 
     def _entered(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """A type that is not there has no nodes; so all weights get a gradient, be it zero."""

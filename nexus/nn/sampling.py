@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 
 from nexus.errors import InputError
 from nexus.nn.hetero import EdgeType, Tensors
+
+if TYPE_CHECKING:
+    from torch_geometric.data import HeteroData
 
 Ints = NDArray[np.int64]
 
@@ -94,47 +98,62 @@ def _drawn(starts: Ints, targets: Ints, fanout: int | None, random: np.random.Ge
     return kept
 
 
-def epoch(
-    snapshot: Tensors, node_type: str, fanouts: Sequence[int | None], size: int, random: np.random.Generator
-) -> Iterator[Sample]:
-    """All nodes of a type once, in random order, `size` at a time, each batch with its neighbourhood."""
-    neighbours = Neighbours(snapshot)
-    order = random.permutation(len(snapshot.features[node_type]))
-    for start in range(0, len(order), size):
-        yield neighbours.around({node_type: order[start : start + size]}, fanouts, random)
+class PygNeighbours:
+    """A snapshot that PyG's LinkNeighborLoader samples from, in C++, around pairs of one edge type.
 
-
-def pyg_sampler() -> str | None:
-    """The library by which PyG's NeighborLoader would sample, None where neither is installed."""
-    return next((name for name in ("pyg_lib", "torch_sparse") if find_spec(name)), None)
-
-
-def pyg_epoch(snapshot: Tensors, node_type: str, fanouts: Sequence[int | None], size: int) -> Iterator[Sample]:
-    """As `epoch`, by PyG's NeighborLoader: for graphs so large that its C++ pays; torch's seed decides.
+    fanouts : as many as the encoder has layers
 
     Raises
     ------
     InputError
         Where neither pyg-lib nor torch-sparse is installed.
     """
-    if pyg_sampler() is None:
-        raise InputError("NeighborLoader: neither pyg-lib nor torch-sparse is installed; use nexus.nn.sampling.epoch")
-    return _by_pyg(snapshot, node_type, fanouts, size)
+
+    def __init__(self, snapshot: Tensors, fanouts: Sequence[int]) -> None:
+        if pyg_sampler() is None:
+            raise InputError(
+                "LinkNeighborLoader: neither pyg-lib nor torch-sparse is installed; install one, or sample by nexus"
+            )
+        from torch_geometric.sampler import NeighborSampler
+
+        self._ids = snapshot.ids
+        self._data = _hetero_data(snapshot)
+        self._sampler = NeighborSampler(self._data, list(fanouts))
+
+    def around(self, kind: EdgeType, ends: Ints, random: np.random.Generator) -> tuple[Tensors, Ints]:
+        """The part of the snapshot around some pairs, and where it has their ends.
+
+        kind : edge type of the pairs, whether the snapshot has such edges or not; ends : (2, n), places in the whole
+        random : seeds PyG's sampler, which draws by torch's own state; that is left as it was
+        """
+        from torch_geometric.loader import LinkNeighborLoader
+
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(int(random.integers(2**62)))
+            loader = LinkNeighborLoader(
+                self._data, self._sampler.num_neighbors, (kind, torch.from_numpy(ends)),
+                neighbor_sampler=self._sampler, batch_size=ends.shape[1],
+            )  # fmt: skip
+            batch = next(iter(loader))
+        ids = {node_type: each[batch[node_type].n_id.numpy()] for node_type, each in self._ids.items()}
+        weight = {each: batch[each].weight for each in batch.edge_types if "weight" in batch[each]}
+        index = {each: batch[each].edge_index for each in self._data.edge_types}
+        return Tensors(batch.x_dict, index, ids, weight), batch[kind].edge_label_index.numpy()
 
 
-def _by_pyg(snapshot: Tensors, node_type: str, fanouts: Sequence[int | None], size: int) -> Iterator[Sample]:
+def pyg_sampler() -> str | None:
+    """The library by which PyG samples, None where neither is installed."""
+    return next((name for name in ("pyg_lib", "torch_sparse") if find_spec(name)), None)
+
+
+def _hetero_data(snapshot: Tensors) -> HeteroData:
     from torch_geometric.data import HeteroData
-    from torch_geometric.loader import NeighborLoader
 
     data = HeteroData()
     for kind, values in snapshot.features.items():
         data[kind].x = values
     for edge_type, index in snapshot.edge_index.items():
         data[edge_type].edge_index = index
-        data[edge_type].weight = snapshot.weight.get(edge_type, torch.ones(index.shape[1]))
-    every = [-1 if fanout is None else fanout for fanout in fanouts]
-    for batch in NeighborLoader(data, every, input_nodes=node_type, batch_size=size, shuffle=True):
-        ids = {kind: each[batch[kind].n_id.numpy()] for kind, each in snapshot.ids.items()}
-        weight = {kind: batch[kind].weight for kind in snapshot.edge_index}
-        part = Tensors(batch.x_dict, batch.edge_index_dict, ids, weight)
-        yield Sample(part, {node_type: batch[node_type].batch_size})
+        if edge_type in snapshot.weight:
+            data[edge_type].weight = snapshot.weight[edge_type]
+    return data

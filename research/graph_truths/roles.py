@@ -109,6 +109,7 @@ def _user_of(database: Database) -> Iterator[None]:
         "NEXUS_UNIVERSE": UNIVERSE,
         "NEXUS_MARKET": INDEX,
         "NEXUS_SECTORS": SCHEME,
+        "NEXUS_THREADS": "1",  # graphs this small are slower on two
     }
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)

@@ -24,7 +24,9 @@ from nexus.graph.gnn.examples import Links, normalised
 from nexus.graph.gnn.gate import verdict
 from nexus.graph.gnn.trainer import HGT
 from nexus.graph.gnn.weights import leave
+from nexus.nn.sampling import pyg_sampler
 
+needs_pyg = pytest.mark.skipif(pyg_sampler() is None, reason="neither pyg-lib nor torch-sparse is installed")
 QUICK = {**HGT.basics, **HGT.defaults, "hidden": 16, "heads": 2, "seed": 0, "device": "cpu"}
 
 
@@ -101,11 +103,12 @@ class TestLoss:
         with evaluating(state) as network:
             assert float(link_loss(network, sampled[0])) == pytest.approx(float(link_loss(network, whole[0])), abs=1e-5)
 
-    def test_samples_split_every_pair_among_them(self, state, links):
+    @pytest.mark.parametrize("sampler", ["nexus", pytest.param("pyg", marks=needs_pyg)])
+    def test_samples_split_every_pair_among_them(self, state, links, sampler):
         one = Links(links.graphs[:2])
         whole, sampled = (
             list(batches_of(state, one, **size).epoch(np.random.default_rng(3), shuffle=False))
-            for size in ({}, {"edges": 0, "fanout": 2, "pairs": 50})
+            for size in ({}, {"edges": 0, "fanout": 2, "pairs": 50, "sampler": sampler})
         )
         assert len(sampled) > 3
         for kind in (SUPPLY, BOARD, HOLDS):
@@ -113,6 +116,24 @@ class TestLoss:
             assert sum(pairs.shape[-1] for pairs, _ in parts) == whole[0].pairs[kind][0].shape[-1]
             assert sum(edges for _, edges in parts) == whole[0].pairs[kind][1]
         assert all(torch.isfinite(link_loss(state.network, batch)) for batch in sampled)
+
+    @needs_pyg
+    def test_logits_of_pyg_samples_with_all_neighbours_are_those_of_the_whole(self, state, links):
+        one, kept = Links(links.graphs[:2]), {}
+        for name, size in (("whole", {}), ("pyg", {"edges": 0, "fanout": 1000, "pairs": 10**6, "sampler": "pyg"})):
+            logits = kept.setdefault(name, {})
+            with evaluating(state) as network:
+                for batch in batches_of(state, one, **size).epoch(np.random.default_rng(3), shuffle=False):
+                    embedded = network.embed_many(batch.encoded)
+                    for kind, (pairs, edges) in batch.pairs.items():
+                        logits[kind] = batch.encoded.scores(embedded, kind, pairs)[:edges].sort().values
+        assert set(kept["pyg"]) == set(kept["whole"])
+        for kind, logits in kept["whole"].items():
+            torch.testing.assert_close(kept["pyg"][kind], logits, rtol=0, atol=1e-5)
+
+    def test_a_sampler_that_does_not_exist_is_refused(self, state, links):
+        with pytest.raises(InputError, match="sampler 'dice' is unknown; one of nexus, pyg"):
+            batches_of(state, links, sampler="dice")
 
     def test_a_complete_type_teaches_nothing(self):
         nodes = {"company": [1, 2, 3]}

@@ -9,7 +9,7 @@ import torch
 from nexus.errors import InputError
 from nexus.nn.hetero import EdgeType, Tensors
 from nexus.nn.hgt import HGTEncoder
-from nexus.nn.sampling import Neighbours, Sample, epoch, pyg_epoch, pyg_sampler
+from nexus.nn.sampling import Neighbours, PygNeighbours, pyg_sampler
 
 torch.set_num_threads(1)
 
@@ -65,13 +65,12 @@ def test_fewer_hops_than_layers_are_not_enough(whole: Tensors, encoder: HGTEncod
     )
 
 
-def test_an_epoch_has_every_node_once_and_nothing_that_is_not_in_the_whole(whole: Tensors) -> None:
-    samples = list(epoch(whole, "company", [4, 2], 64, np.random.default_rng(1)))
-    seen = np.concatenate([sample.snapshot.ids["company"][: sample.seeds["company"]] for sample in samples])
-    np.testing.assert_array_equal(np.sort(seen), whole.ids["company"])
-    assert [sample.seeds["company"] for sample in samples] == [64, 64, 64, 64, 44]
-    for sample in samples:
-        _is_part(sample, whole)
+def test_a_sample_has_nothing_that_is_not_in_the_whole(whole: Tensors) -> None:
+    neighbours, random = Neighbours(whole), np.random.default_rng(1)
+    for part in np.array_split(random.permutation(SIZES["company"]), 5):
+        sample = neighbours.around({"company": part}, [4, 2], random)
+        np.testing.assert_array_equal(sample.snapshot.ids["company"][: len(part)], whole.ids["company"][part])
+        _is_part(sample.snapshot, whole)
 
 
 def test_no_more_edges_into_a_node_than_asked_for(whole: Tensors) -> None:
@@ -98,27 +97,50 @@ def test_every_edge_is_drawn_as_often_as_any_other() -> None:
 
 
 def test_the_same_seed_the_same_samples(whole: Tensors) -> None:
+    neighbours, seeds = Neighbours(whole), {"company": np.arange(100)}
     one, two, other = (
-        [sample.snapshot.ids["company"].tolist() for sample in epoch(whole, "company", [3, 3], 100, random)]
-        for random in (np.random.default_rng(5), np.random.default_rng(5), np.random.default_rng(6))
+        neighbours.around(seeds, [3, 3], np.random.default_rng(seed)).snapshot.ids["company"].tolist()
+        for seed in (5, 5, 6)
     )
     assert one == two != other
 
 
-def test_pyg_samples_where_it_can_and_says_why_where_it_cannot(whole: Tensors) -> None:
-    if pyg_sampler() is None:
-        with pytest.raises(InputError, match="neither pyg-lib nor torch-sparse is installed; use nexus"):
-            pyg_epoch(whole, "company", [4, 2], 64)
-        return
-    samples = list(pyg_epoch(whole, "company", [4, 2], 64))
-    assert sum(sample.seeds["company"] for sample in samples) == SIZES["company"]
-    for sample in samples:
-        _is_part(sample, whole)
+HOLDS, NEW = ("fund", "holds", "company"), ("alone", "joins", "fund")
+ENDS = np.array([[3, 3, 19], [290, 7, 0]])
+needs_pyg = pytest.mark.skipif(pyg_sampler() is None, reason="neither pyg-lib nor torch-sparse is installed")
 
 
-def _is_part(sample: Sample, whole: Tensors) -> None:
-    """Features, ids, ends and weights of the sample are those of the whole, no edge twice."""
-    part = sample.snapshot
+@needs_pyg
+def test_pyg_with_all_neighbours_embeds_the_ends_as_in_the_whole(whole: Tensors, encoder: HGTEncoder) -> None:
+    expected = embedded(encoder, whole)
+    for kind, ends in ((HOLDS, ENDS), (NEW, np.array([[1, 1, 2], [3, 4, 3]]))):
+        part, local = PygNeighbours(whole, [-1, -1]).around(kind, ends, np.random.default_rng(0))
+        found = embedded(encoder, part)
+        for node_type, here, there in zip(kind[::2], local, ends, strict=True):
+            torch.testing.assert_close(found[node_type][here], expected[node_type][there])
+        _is_part(part, whole)
+
+
+@needs_pyg
+def test_pyg_draws_by_the_seed_and_leaves_the_state_of_torch_alone(whole: Tensors) -> None:
+    pyg, before = PygNeighbours(whole, [2, 2]), torch.get_rng_state()
+    one, two, other = (pyg.around(HOLDS, ENDS, np.random.default_rng(seed))[0] for seed in (5, 5, 6))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert one.ids["company"].tolist() == two.ids["company"].tolist() != other.ids["company"].tolist()
+    for part in (one, other):
+        _is_part(part, whole)
+        for kind, index in part.edge_index.items():
+            assert not index.numel() or torch.bincount(index[1]).max() <= 2, kind
+
+
+@pytest.mark.skipif(pyg_sampler() is not None, reason="a library that PyG samples by is installed")
+def test_without_its_library_pyg_does_not_sample_and_says_what_to_do(whole: Tensors) -> None:
+    with pytest.raises(InputError, match="neither pyg-lib nor torch-sparse is installed; install one, or sample by"):
+        PygNeighbours(whole, [4, 2])
+
+
+def _is_part(part: Tensors, whole: Tensors) -> None:
+    """Features, ids, ends and weights of the part are those of the whole, no edge twice."""
     for kind, ids in part.ids.items():
         torch.testing.assert_close(part.features[kind], whole.features[kind][torch.from_numpy(ids - 1000)])
         assert len(set(ids.tolist())) == len(ids)

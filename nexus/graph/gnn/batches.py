@@ -11,16 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from nexus.db.graph import EdgeType
+from nexus.errors import InputError
 from nexus.graph.gnn.links import Transition
 from nexus.graph.gnn.negatives import Sampler
 from nexus.maths.types import Ints
 from nexus.nn.hetero import Tensors
 from nexus.nn.hgt import BlockBatch, DenseBatch, HGTEncoder, batches, block_batch
-from nexus.nn.sampling import Neighbours
+from nexus.nn.sampling import Neighbours, PygNeighbours
 
 ROUNDS = 8
 """A pair that is an edge is drawn again so often, then left out."""
 
+SAMPLERS = ("nexus", "pyg")
 Encoded = DenseBatch | BlockBatch
 
 
@@ -42,12 +44,14 @@ class Size:
     per_positive : pairs that are no edges for each that is
     edges : a snapshot of more is not encoded whole in training: each batch samples around its pairs
     pairs : of such a batch; fanout : edges of a type into each node that it samples, on each layer
+    sampler : one of SAMPLERS: our own, or PyG's LinkNeighborLoader, whose batches are of one edge type each
     """
 
     per_positive: int = 1
     edges: int = 2_000_000
     pairs: int = 16_384
     fanout: int = 16
+    sampler: str = "nexus"
 
 
 class LinkBatches:
@@ -67,6 +71,8 @@ class LinkBatches:
         transitions : edge type -> one transition per snapshot
         layers : of the encoder, hops that a sample goes
         """
+        if size.sampler not in SAMPLERS:
+            raise InputError(f"sampler {size.sampler!r} is unknown; one of {', '.join(SAMPLERS)}")
         self._size, self._layers, self._device = size, layers, device
         self._parts: list[_Whole | _Large] = []
         first = 0
@@ -75,9 +81,17 @@ class LinkBatches:
                 count = len(part)
                 asked = _asked({kind: steps[first : first + count] for kind, steps in transitions.items()})
                 self._parts.append(
-                    _Large(Neighbours(part[0]), asked) if isinstance(part, list) else _Whole(part.to(device), asked)
+                    self._large(part[0], asked) if isinstance(part, list) else _Whole(part.to(device), asked)
                 )
                 first += count
+
+    def _large(self, snapshot: Tensors, asked: Mapping[EdgeType, _Asked]) -> _Large:
+        by_pyg = self._size.sampler == "pyg"
+        return _Large(PygNeighbours(snapshot, self._fanouts) if by_pyg else Neighbours(snapshot), asked)
+
+    @property
+    def _fanouts(self) -> list[int]:
+        return [self._size.fanout] * self._layers
 
     def epoch(self, random: np.random.Generator, shuffle: bool) -> Iterator[LinkBatch]:
         """Every edge once, against pairs drawn anew: half of like degree, half of any."""
@@ -112,26 +126,35 @@ class LinkBatches:
                 codes = np.concatenate([edges[piece], others[piece]])
                 if len(codes):
                     ends[kind] = *part.asked[kind].sampler.places(codes)[1:], len(edges[piece])
-            yield self._sample(part, ends, random)
+            if isinstance(part.neighbours, PygNeighbours):
+                for kind, (*places, n_edges) in ends.items():
+                    snapshot, (src, dst) = part.neighbours.around(kind, np.stack(places), random)
+                    yield self._local(snapshot, {kind: (src, dst, n_edges)})
+            else:
+                yield self._sample(part.neighbours, ends, random)
 
     def _sample(
-        self, part: _Large, ends: Mapping[EdgeType, tuple[Ints, Ints, int]], random: np.random.Generator
+        self, neighbours: Neighbours, ends: Mapping[EdgeType, tuple[Ints, Ints, int]], random: np.random.Generator
     ) -> LinkBatch:
         asked: dict[str, list[Ints]] = {}
         for (source, _, target), (src, dst, _) in ends.items():
             asked.setdefault(source, []).append(src)
             asked.setdefault(target, []).append(dst)
         seeds = {kind: np.unique(np.concatenate(each)) for kind, each in asked.items()}
-        sample = part.neighbours.around(seeds, [self._size.fanout] * self._layers, random)
-        batch = block_batch([sample.snapshot]).to(self._device)
+        sample = neighbours.around(seeds, self._fanouts, random)
+        local = {
+            kind: (np.searchsorted(seeds[kind[0]], src), np.searchsorted(seeds[kind[2]], dst), edges)
+            for kind, (src, dst, edges) in ends.items()
+        }
+        return self._local(sample.snapshot, local)
+
+    def _local(self, snapshot: Tensors, ends: Mapping[EdgeType, tuple[Ints, Ints, int]]) -> LinkBatch:
+        """A batch of one part of a snapshot and pairs of its nodes."""
+        batch = block_batch([snapshot]).to(self._device)
         pairs = {}
         for kind, (src, dst, edges) in ends.items():
-            local = (np.searchsorted(seeds[kind[0]], src), np.searchsorted(seeds[kind[2]], dst))
-            places = (torch.from_numpy(each).to(self._device) for each in local)
-            pairs[kind] = (
-                batch.pairs(kind, torch.zeros(len(src), dtype=torch.long, device=self._device), *places),
-                edges,
-            )
+            of_it = (np.zeros_like(src), src, dst)
+            pairs[kind] = batch.pairs(kind, *(torch.from_numpy(each).to(self._device) for each in of_it)), edges
         return LinkBatch(batch, pairs)
 
 
@@ -159,7 +182,7 @@ class _Whole:
 
 @dataclass(frozen=True)
 class _Large:
-    neighbours: Neighbours
+    neighbours: Neighbours | PygNeighbours
     asked: Mapping[EdgeType, _Asked]
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from nexus.db.panel import Observations, Panel
 
 GRAPH, COMPANY = "monthly", "company"
-_SIZES = ("per_positive", "sample_above", "sample_pairs", "fanout")
+_SIZES = ("per_positive", "sample_above", "sample_pairs", "fanout", "sampler")
 log = logging.getLogger(__name__)
 
 
@@ -47,7 +47,7 @@ class HGTLinks(TorchLearned[Links]):
     defaults: ClassVar[Mapping[str, Any]] = {
         "hidden": 64, "heads": 4, "layers": 2, "dropout": 0.2, "lr": 5e-3, "weight_decay": 1e-4, "epochs": 300,
         "patience": 300, "report_every": 20, "clip_norm": 1.0, "per_positive": 1, "sample_above": 2_000_000,
-        "sample_pairs": 16_384, "fanout": 16, "explain_companies": 20, "explain_edges": 10,
+        "sample_pairs": 16_384, "fanout": 16, "sampler": "nexus", "explain_companies": 20, "explain_edges": 10,
     }  # fmt: skip
 
     def space(self, trial: Any) -> dict[str, Any]:
