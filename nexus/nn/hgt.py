@@ -11,18 +11,33 @@ from torch import Tensor, nn
 
 from nexus.errors import InputError
 from nexus.nn.blocks import BlockBatch, block_batch
-from nexus.nn.dense import DenseBatch, attend, dense_batch, dense_cells
+from nexus.nn.dense import DenseBatch, attend, dense_batch, dense_cells, packed_batch
 from nexus.nn.hetero import EdgeType, Metadata, Tensors
+from nexus.nn.keys import packed_cells
 from nexus.nn.pyg import HGTConv
 
-__all__ = ["BlockBatch", "DenseBatch", "HGTEncoder", "batches", "block_batch", "choose", "dense_batch", "scores"]
+__all__ = [
+    "BlockBatch",
+    "DenseBatch",
+    "HGTEncoder",
+    "batches",
+    "block_batch",
+    "choose",
+    "dense_batch",
+    "packed_batch",
+    "scores",
+]
 
-CELLS_PER_EDGE = 60
-"""Up to so many cells of dense attention an edge, the dense way is the faster (measured, 30 to 2,500 nodes)."""
+CELLS_PER_TERM = 60
+"""Up to so many cells of attention for each of PyG's terms, they are the faster way (measured, 30 to 2,500 nodes)."""
 CELLS_AT_ONCE = 1 << 26
 """Most cells of dense attention in one batch: a quarter of a GiB of mask."""
 EDGES_AT_ONCE = 1 << 18
 """Most edges in one batch of PyG's: in training each takes some 4 KiB for two layers of 64."""
+Way = Literal["dense", "packed", "blocks"]
+WAYS: Mapping[Way, Callable[[Sequence[Tensors]], DenseBatch | BlockBatch]] = {
+    "dense": dense_batch, "packed": packed_batch, "blocks": block_batch,
+}  # fmt: skip
 
 
 class HGTEncoder(nn.Module):
@@ -111,10 +126,16 @@ def scores(embeddings: Mapping[str, Tensor], edge_type: EdgeType, src: Tensor, d
     return (embeddings[edge_type[0]][src] * embeddings[edge_type[2]][dst]).sum(-1)
 
 
-def choose(snapshots: Sequence[Tensors]) -> Literal["dense", "blocks"]:
-    """The faster way for snapshots such as these: dense unless nodes squared are far more than edges."""
-    cells = dense_cells(snapshots)
-    return "dense" if 0 < cells <= min(CELLS_PER_EDGE * _edges(snapshots), CELLS_AT_ONCE) else "blocks"
+def choose(snapshots: Sequence[Tensors]) -> tuple[Way, int]:
+    """The fastest way for snapshots such as these, and the cells of attention of one of them, 0 for blocks.
+
+    Dense unless nodes squared are far more than edges; there packed, unless its cells are far more than PyG's terms.
+    """
+    if 0 < (cells := dense_cells(snapshots)) <= min(CELLS_PER_TERM * _edges(snapshots), CELLS_AT_ONCE):
+        return "dense", cells
+    if 0 < (cells := packed_cells(snapshots)) <= min(CELLS_PER_TERM * _terms(snapshots), CELLS_AT_ONCE):
+        return "packed", cells
+    return "blocks", 0
 
 
 def batches(
@@ -123,13 +144,16 @@ def batches(
     """The snapshots in their order, the way `choose` says, as many at a time as memory should hold, at least one."""
     if not snapshots:
         return
-    batched: Callable[[Sequence[Tensors]], DenseBatch | BlockBatch]
-    if choose(snapshots) == "dense":
-        step, batched = cells_at_once // dense_cells(snapshots), dense_batch
-    else:
-        step, batched = edges_at_once // max(1, math.ceil(_edges(snapshots))), block_batch
+    way, cells = choose(snapshots)
+    step = cells_at_once // cells if cells else edges_at_once // max(1, math.ceil(_edges(snapshots)))
     for start in range(0, len(snapshots), max(1, step)):
-        yield batched(snapshots[start : start + max(1, step)])
+        yield WAYS[way](snapshots[start : start + max(1, step)])
+
+
+def _terms(snapshots: Sequence[Tensors]) -> float:
+    """What PyG computes for a snapshot, on average: each edge, and for each edge type a map of every source node."""
+    nodes = [len(each.features[kind[0]]) for each in snapshots for kind in each.edge_index]
+    return _edges(snapshots) + sum(nodes) / len(snapshots)
 
 
 def _edges(snapshots: Sequence[Tensors]) -> float:

@@ -19,6 +19,7 @@ from nexus.nn.hgt import (
     block_batch,
     choose,
     dense_batch,
+    packed_batch,
     scores,
 )
 
@@ -33,7 +34,7 @@ EDGES: list[EdgeType] = [
     ("only_source", "tells", "a"),
 ]
 Batched = Callable[[Sequence[Tensors]], DenseBatch | BlockBatch]
-BOTH = pytest.mark.parametrize("batched", [dense_batch, block_batch])
+EVERY = pytest.mark.parametrize("batched", [dense_batch, packed_batch, block_batch])
 
 
 def snapshot(sizes: dict[str, int], edges: dict[EdgeType, int], seed: int) -> Tensors:
@@ -85,7 +86,7 @@ def gradients(made: HGTEncoder, embedded: Sequence[dict[str, Tensor]]) -> dict[s
     return {name: each.grad for name, each in made.named_parameters()}  # type: ignore[misc]
 
 
-@BOTH
+@EVERY
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("layers", [1, 3])
 def test_many_at_once_are_one_after_another(batched: Batched, seed: int, layers: int) -> None:
@@ -107,7 +108,7 @@ def test_many_at_once_are_one_after_another(batched: Batched, seed: int, layers:
         torch.testing.assert_close(found[name], each, rtol=0, atol=1e-9, msg=lambda said, name=name: f"{name}: {said}")
 
 
-@BOTH
+@EVERY
 def test_single_precision_is_within_a_hundred_thousandth(batched: Batched) -> None:
     made, snapshots = encoder().float(), [_single(each) for each in different(3)]
     batch = batched(snapshots)
@@ -128,7 +129,7 @@ def test_an_edge_given_twice_counts_twice() -> None:
     torch.testing.assert_close(one[1:], two[1:])
 
 
-@BOTH
+@EVERY
 def test_types_without_weights_are_left_out(batched: Batched) -> None:
     made = encoder()
     more = snapshot({"a": 6, "b": 2, "new": 3}, {EDGES[0]: 9, ("new", "likes", "a"): 5, ("a", "hates", "a"): 7}, 5)
@@ -143,13 +144,13 @@ def test_types_without_weights_are_left_out(batched: Batched) -> None:
 
 def test_a_batch_without_an_edge() -> None:
     made, bare = encoder(), snapshot({"a": 3, "alone": 1}, {}, 0)
-    for batch in (dense_batch([bare, bare]), block_batch([bare, bare])):
+    for batch in (way([bare, bare]) for way in (dense_batch, packed_batch, block_batch)):
         for each in batch.split(made.embed_many(batch)):
             torch.testing.assert_close(each["a"], made(bare.features, {})["a"])
-    assert choose([bare]) == "blocks"
+    assert choose([bare]) == ("blocks", 0)
 
 
-@BOTH
+@EVERY
 @pytest.mark.parametrize("wanted", [5, 400])
 def test_scores_of_pairs_and_their_gradients(batched: Batched, wanted: int) -> None:
     made, snapshots, kind = encoder(), different(7)[:2], EDGES[1]
@@ -170,7 +171,7 @@ def test_scores_of_pairs_and_their_gradients(batched: Batched, wanted: int) -> N
     assert _slopes(made, found.square().sum()) == pytest.approx(_slopes(made, expected.square().sum()), rel=1e-9)
 
 
-@BOTH
+@EVERY
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_makes_no_nan(batched: Batched, dtype: torch.dtype) -> None:
     made, snapshots = encoder().float(), [_single(each) for each in different(3)]
@@ -201,9 +202,12 @@ def test_an_encoder_without_edges_is_refused() -> None:
 def test_dense_where_it_pays_and_only_as_much_as_memory_has_room_for() -> None:
     made = encoder()
     tight = [snapshot({"a": 20, "b": n}, {EDGES[0]: 100, EDGES[1]: 40}, n) for n in range(10, 17)]
-    thin = [snapshot({"a": 200}, {EDGES[0]: 100}, 0)]
-    assert choose(tight) == "dense"
-    assert choose(thin) == "blocks"
+    thin = [snapshot({"a": 1000}, {EDGES[0]: 100}, 0)]
+    kinds = [("a", f"likes_{n}", "a") for n in range(20)]
+    manifold = [snapshot({"a": 60}, dict.fromkeys(kinds, 3) | {EDGES[0]: 300}, 0)]
+    assert choose(tight) == ("dense", 20 * 20 + 20 * 16)
+    assert choose(manifold)[0] == "packed" and choose(manifold)[1] <= 60 * (60 + 20 * 3)
+    assert choose(thin) == ("blocks", 0)
     assert [type(each) for each in batches([*tight, *tight])] == [DenseBatch]
     assert [len(each) for each in batches(tight, cells_at_once=3 * (20 * 20 + 20 * 16))] == [3, 3, 1]
     assert [len(each) for each in batches(tight, cells_at_once=1)] == [1] * 7
