@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -46,18 +47,27 @@ def copy(connection: Connection, table: str, rows: pa.Table, *, jsonb: Collectio
         for start in range(0, rows.num_rows, STATEMENT):
             with driver(connection).cursor() as cursor, cursor.copy(statement) as stream:
                 stream.write(HEADER)
-                for body in encode(rows.slice(start, STATEMENT), jsonb=jsonb):
+                for body in _ahead(encode(rows.slice(start, STATEMENT), jsonb=jsonb)):
                     stream.write(body)
                 stream.write(TRAILER)
     except psycopg.Error as error:
         raise DatabaseError(f"COPY into {table}: {str(error).strip()}") from error
 
 
-def encode(rows: pa.Table, *, jsonb: Collection[str] = ()) -> Iterator[bytes]:
+def _ahead(bodies: Iterator[memoryview]) -> Iterator[memoryview]:
+    """The same, each made in another thread while the one before is sent."""
+    with ThreadPoolExecutor(1) as encoder:
+        coming = encoder.submit(next, bodies, None)
+        while (body := coming.result()) is not None:
+            coming = encoder.submit(next, bodies, None)
+            yield body
+
+
+def encode(rows: pa.Table, *, jsonb: Collection[str] = ()) -> Iterator[memoryview]:
     """The tuples of a binary COPY, a batch at a time, without header and trailer."""
     for start in range(0, rows.num_rows, BATCH):
         for batch in _small(rows.slice(start, BATCH)):
-            columns = [_column(batch.column(name).combine_chunks(), name in jsonb) for name in rows.column_names]
+            columns = [_column(batch.column(name), name in jsonb) for name in rows.column_names]
             yield _tuples(columns, batch.num_rows)
 
 
@@ -71,23 +81,23 @@ def _small(rows: pa.Table) -> Iterator[pa.Table]:
     yield from _small(rows.slice(half))
 
 
-def _tuples(columns: list[pa.Array], n_rows: int) -> bytes:
+def _tuples(columns: list[pa.Array], n_rows: int) -> memoryview:
     """Runs of columns of one width become one numpy record array; Arrow joins those with the ragged ones."""
     runs: list[list[Packed]] = [[np.full(n_rows, len(columns), ">i2")]]
     pieces: list[Any] = [runs[0]]
     for column in columns:
         fixed = _fixed(column)
         if fixed is None:
-            pieces.append(_ragged(column))
+            pieces += _ragged(column)
         else:
             if not isinstance(pieces[-1], list):
                 pieces.append([])
             pieces[-1] += [np.full(n_rows, fixed.dtype.itemsize, ">i4"), fixed]
     packed = [_pack(piece) if isinstance(piece, list) else piece for piece in pieces]
     if len(packed) == 1:
-        return packed[0].tobytes()
+        return packed[0].view("u1").data
     joined = pc.binary_join_element_wise(*(_as_binary(p) if isinstance(p, np.ndarray) else p for p in packed), b"")
-    return _content(joined).tobytes()
+    return _content(joined).data
 
 
 def _pack(fields: list[Packed]) -> Packed:
@@ -97,10 +107,11 @@ def _pack(fields: list[Packed]) -> Packed:
     return record
 
 
-def _column(column: pa.Array, is_jsonb: bool) -> pa.Array:
+def _column(column: pa.ChunkedArray, is_jsonb: bool) -> pa.Array:
+    whole = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()  # which copies even one
     if is_jsonb:  # a version byte before the text
-        return pc.binary_join_element_wise(pa.scalar(b"\x01"), column.cast(pa.binary()), b"")
-    return column
+        return pc.binary_join_element_wise(pa.scalar(b"\x01"), whole.cast(pa.binary()), b"")
+    return whole
 
 
 def _fixed(column: pa.Array) -> Packed | None:
@@ -131,10 +142,11 @@ def _wire(column: pa.Array) -> Packed:
     return (values - epoch).astype(dtype)
 
 
-def _ragged(column: pa.Array) -> pa.Array:
-    """Length and value of each row as bytes; nulls as the server marks them."""
+def _ragged(column: pa.Array) -> list[pa.Array]:
+    """Length and value of each row as bytes, in pieces to be joined; nulls as the server marks them."""
+    cells: list[pa.Array] = []
     if pa.types.is_list(column.type):
-        framed = _lists(column)
+        framed, *cells = _lists(column)
     elif pa.types.is_string(column.type) or pa.types.is_binary(column.type):
         value = column.cast(pa.binary())
         length = pc.binary_length(value).fill_null(0)
@@ -142,27 +154,29 @@ def _ragged(column: pa.Array) -> pa.Array:
     else:
         wire = _wire(column)
         framed = _as_binary(_pack([np.full(len(wire), wire.dtype.itemsize, ">i4"), wire]))
-    return pc.if_else(column.is_valid(), framed, pa.scalar(NULL)) if column.null_count else framed
+    return [pc.if_else(column.is_valid(), framed, pa.scalar(NULL)) if column.null_count else framed, *cells]
 
 
-def _lists(column: pa.Array) -> pa.Array:
-    """Each list as its length in bytes, the header of an array of one dimension, and a cell per element."""
+def _lists(column: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Of each list its length in bytes with the header of an array of one dimension, and a cell per element."""
     elements = column.flatten()
     if elements.null_count:
         raise InputError(f"COPY: {elements.null_count} elements of a {column.type} column are null; an array has none")
-    wire = _wire(elements)
+    values = np.asarray(elements)
+    body = np.empty(len(values), [("size", ">i4"), ("value", values.dtype.newbyteorder(">"))])
+    body["size"], body["value"] = values.dtype.itemsize, values
     counts = np.asarray(column.value_lengths().fill_null(0)).astype(np.int64)
-    cell = 4 + wire.dtype.itemsize
-    sizes = HEADED.itemsize - 4 + counts * cell
+    sizes = HEADED.itemsize - 4 + counts * body.itemsize
     head = np.empty(len(counts), HEADED)
     for name, value in zip(HEADED.names or (), (sizes, 1, 0, _OIDS[elements.type], counts, 1), strict=True):
         head[name] = value
-    body = _pack([np.full(len(wire), wire.dtype.itemsize, ">i4"), wire])
-    ends = np.concatenate([[0], np.cumsum(counts * cell)]).astype("i4")
+    ends = np.concatenate([[0], np.cumsum(counts * body.itemsize)]).astype("i4")
     cells = pa.Array.from_buffers(pa.binary(), len(counts), [None, pa.py_buffer(ends), pa.py_buffer(body)])
-    full = pc.binary_join_element_wise(_as_binary(head), cells, b"")
-    empty = np.array([(EMPTY.itemsize - 4, 0, 0, _OIDS[elements.type])], EMPTY).tobytes()
-    return full if counts.all() else pc.if_else(pa.array(counts > 0), full, pa.scalar(empty))
+    headers = _as_binary(head)
+    if not counts.all():
+        empty = np.array([(EMPTY.itemsize - 4, 0, 0, _OIDS[elements.type])], EMPTY).tobytes()
+        headers = pc.if_else(pa.array(counts > 0), headers, pa.scalar(empty))
+    return headers, cells
 
 
 def _as_binary(values: Packed) -> pa.Array:

@@ -45,7 +45,8 @@ SELECT snapshot_date AS day, graph_version AS version, node_type, entity_ids
 FROM chosen JOIN graph_node_arrays USING (snapshot_date, graph_version) ORDER BY day, version, node_type
 """
 _EDGES = f"""{_CHOSEN}
-SELECT snapshot_date AS day, graph_version AS version, src_type, relation, dst_type, src_ids, dst_ids, weights
+SELECT snapshot_date AS day, graph_version AS version, src_type, relation, dst_type, src_ids, src_counts,
+    dst_ids, weights
 FROM chosen JOIN graph_edge_arrays USING (snapshot_date, graph_version)
 ORDER BY day, version, src_type, relation, dst_type
 """
@@ -156,9 +157,10 @@ class Snapshots:
         edges: dict[EdgeType, Edges] = {}
         for row in edge_rows:
             source, relation, target = (_text(self._edges, name, row) for name in ("src_type", "relation", "dst_type"))
+            src = np.repeat(_ids(self._edges, "src_ids", row), _ids(self._edges, "src_counts", row))
+            src.flags.writeable = False
             weight = _array(self._edges, "weights", row, np.float32)
-            ends = _ids(self._edges, "src_ids", row), _ids(self._edges, "dst_ids", row)
-            edges[source, relation, target] = Edges(*ends, weight)
+            edges[source, relation, target] = Edges(src, _ids(self._edges, "dst_ids", row), weight)
         head = {name: array[place] for name, array in self.heads.items()}
         version, tier = str(head["version"]), str(head["tier"])
         return Graph(head["day"], self.graph, version, MappingProxyType(nodes), MappingProxyType(edges), tier)

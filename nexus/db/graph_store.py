@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -47,8 +49,8 @@ def write_graphs(
     RefusedError
         When the builder made another graph from the very same facts before.
     """
-    for graph in graphs:
-        _check(graph, closes)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(partial(_check, closes=closes), graphs))
     written = 0
     for name in sorted({graph.graph for graph in graphs}):
         own = [graph for graph in graphs if graph.graph == name]
@@ -127,21 +129,31 @@ def _insert(
             for place, column in enumerate(("src_type", "relation", "dst_type"))
         },
     }
+    sources = [_sources(one) for _, _, one in edges]
     arrays = {
-        "src_ids": _lists([one.src for _, _, one in edges], "i4"),
+        "src_ids": _lists([ids for ids, _ in sources], "i4"),
+        "src_counts": _lists([counts for _, counts in sources], "i4"),
         "dst_ids": _lists([one.dst for _, _, one in edges], "i4"),
         "weights": _lists([one.weight for _, _, one in edges], "f4"),
     }
     copy(connection, "graph_edge_arrays", pa.table({**keys, **arrays}))
 
 
+def _sources(edges: Edges) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Each source once, ascending, and how many edges it has."""
+    src = edges.src
+    first = np.flatnonzero(np.concatenate([[True], src[1:] != src[:-1]])[: len(src)])
+    return src[first], np.diff(first, append=len(src))
+
+
 def _lists(arrays: Sequence[NDArray[np.generic]], kind: str) -> pa.ListArray:
     ends = np.concatenate([[0], np.cumsum([len(array) for array in arrays], dtype=np.int64)]).astype("i4")
-    flat = np.concatenate([*arrays, np.empty(0, kind)]).astype(kind)
+    flat = np.concatenate([*arrays, np.empty(0, kind)], dtype=kind, casting="same_kind")
     return pa.ListArray.from_arrays(pa.array(ends), pa.array(flat))
 
 
-def _check(graph: Graph, closes: Mapping[date, datetime]) -> None:
+def _check(graph: Graph, closes: Mapping[date, datetime]) -> str:
+    """The content hash of a sound snapshot, which remembers it."""
     what = f'graph "{graph.graph}" on {graph.day}'
     if _date(graph) not in closes:
         raise InputError(f"{what}: no close of that day; a snapshot is of a session")
@@ -150,9 +162,10 @@ def _check(graph: Graph, closes: Mapping[date, datetime]) -> None:
             raise InputError(f"{what}: the {kind} nodes do not ascend; sort them, each once")
     for (source, relation, target), edges in graph.edges.items():
         _check_edges(f"{what}, {source} {relation} {target}", edges)
-        for node_type, ends in ((source, edges.src), (target, edges.dst)):
+        for node_type, ends in ((source, _sources(edges)[0]), (target, edges.dst)):
             if not np.isin(ends, graph.nodes.get(node_type, _NOBODY)).all():
                 graph.places(node_type, ends)  # names who is missing
+    return graph.content_hash
 
 
 def _check_edges(what: str, edges: Edges) -> None:

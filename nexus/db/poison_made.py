@@ -42,10 +42,12 @@ def _graphs() -> Iterator[str]:
             yield _copies(table, shift, mark)
     kept_edge = f"{_KEPT.format('s')} AND {_KEPT.format('d')}"
     yield (
-        "UPDATE graph_edge_arrays a SET (src_ids, dst_ids, weights) = (SELECT "
-        "coalesce(array_agg(s ORDER BY i), '{}'), coalesce(array_agg(d ORDER BY i), '{}'), "
-        "coalesce(array_agg((w * 1.37 + 1)::real ORDER BY i), '{}') "
-        f"FROM unnest(a.src_ids, a.dst_ids, a.weights) WITH ORDINALITY u (s, d, w, i) WHERE {kept_edge}) "
+        "UPDATE graph_edge_arrays a SET (src_ids, src_counts, dst_ids, weights) = ("
+        "WITH kept AS (SELECT * FROM unnest(repeated(a.src_ids, a.src_counts), a.dst_ids, a.weights) "
+        f"WITH ORDINALITY u (s, d, w, i) WHERE {kept_edge}), "
+        "sources AS (SELECT s, count(*)::integer AS n FROM kept GROUP BY s) "
+        "SELECT ARRAY(SELECT s FROM sources ORDER BY s), ARRAY(SELECT n FROM sources ORDER BY s), "
+        "ARRAY(SELECT d FROM kept ORDER BY i), ARRAY(SELECT (w * 1.37 + 1)::real FROM kept ORDER BY i)) "
         f"FROM graph_snapshots t WHERE {_of('t', 'a')} AND {_AFTER}"
     )
     yield (

@@ -36,7 +36,7 @@ COMMON: Mapping[str, Any] = {
 }  # fmt: skip
 UNPRICED: Mapping[str, Any] = {"without_features": list(FEATURES), "pearl_samples": 64}
 """Where the number of suppliers pays: attention sees a degree through its neighbours' prices, whose mean shrinks."""
-PLAN = Plan(first_train_months=36, validation_months=6, test_months=24)
+PLAN = Plan(first_train_months=36, validation_months=6, test_months=48)
 
 
 @dataclass(frozen=True)

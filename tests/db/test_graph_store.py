@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from time import sleep
 
@@ -14,7 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from nexus.db.engine import Database
-from nexus.db.graph import Edges, Graph
+from nexus.db.graph import Edges, EdgeType, Graph
 from nexus.db.graph_store import Snapshots, write_graphs
 from nexus.errors import InputError, RefusedError
 
@@ -64,6 +66,43 @@ def test_what_goes_in_comes_out(database: Database, loads: list[int]) -> None:
                 assert there.dtype == here.dtype
                 assert there.base is None and not there.flags.writeable
     assert_array_equal(got.companies, np.unique(np.concatenate([one.nodes["company"] for one in put])))
+
+
+def test_each_source_is_stored_once(database: Database, loads: list[int]) -> None:
+    random = np.random.default_rng(2)
+    made = next(one for one in (random_graph(random, DAYS[0]) for _ in range(99)) if len(one.edges) == 3)
+    none = Edges(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+    kinds: dict[EdgeType, Edges] = {**made.edges, ("company", "competes", "company"): none}
+    write(database, replace(made, graph="sources", edges=kinds))
+    for kind, one in kinds.items():
+        own = {"source": kind[0], "relation": kind[1], "version": "sources.a builde@1"}
+        of_it = "WHERE graph_version = :version AND src_type = :source AND relation = :relation"
+        with database.read() as connection:
+            row = connection.execute(text(f"SELECT * FROM graph_edge_arrays {of_it}"), own).one()
+            seen = connection.execute(text(f"SELECT src_id, dst_id, weight FROM graph_edges {of_it}"), own).all()
+        assert dict(zip(row.src_ids, row.src_counts, strict=True)) == Counter(one.src.tolist())
+        assert row.src_ids == sorted(row.src_ids)
+        src, dst, weight = np.array(sorted(seen)).reshape(-1, 3).T
+        assert_array_equal(src, one.src)
+        assert_array_equal(dst, one.dst)
+        assert_array_equal(weight.astype(np.float32), one.weight)
+
+
+@pytest.mark.parametrize(
+    ("sources", "counts", "check"),
+    [([1, 2], [2], "lengths"), ([1], [1], "counts"), ([1, 2, 3], [1, 0, 1], "counts"), ([], [], "counts")],
+)
+def test_counts_that_do_not_add_up_are_refused(
+    database: Database, sources: list[int], counts: list[int], check: str
+) -> None:
+    statement = text(
+        "INSERT INTO graph_edge_arrays "
+        "(snapshot_date, graph_version, src_type, relation, dst_type, src_ids, src_counts, dst_ids, weights) "
+        "VALUES (:day, 'v', 'company', 'supplies', 'company', CAST(:sources AS integer[]), "
+        "CAST(:counts AS integer[]), '{7, 8}', '{1, 1}')"
+    )
+    with pytest.raises(DBAPIError, match=f"ck_graph_edge_arrays_{check}"), database.write() as connection:
+        connection.execute(statement, {"day": DAYS[0], "sources": sources, "counts": counts})
 
 
 def test_the_counts_beside_a_snapshot_are_its_own(database: Database, loads: list[int]) -> None:

@@ -336,7 +336,7 @@ def test_killed_and_run_again_it_ends_the_same(own: Database, tmp_path: Path) ->
     assert {day: stored.at(day).content_hash for day in stored.days.tolist()} == expected
     with own.read() as connection:
         torn = connection.scalar(text(
-            "SELECT count(*) FROM graph_snapshots s WHERE n_edges <> (SELECT coalesce(sum(cardinality(src_ids)), 0) "
+            "SELECT count(*) FROM graph_snapshots s WHERE n_edges <> (SELECT coalesce(sum(cardinality(dst_ids)), 0) "
             "FROM graph_edge_arrays e WHERE (e.snapshot_date, e.graph_version) = (s.snapshot_date, s.graph_version))"
         ))  # fmt: skip
     assert torn == 0

@@ -83,11 +83,13 @@ graph_edge_arrays = Table(
     Column("relation", Text, primary_key=True),
     Column("dst_type", Text, primary_key=True),
     Column("src_ids", ARRAY(Integer), nullable=False),
+    Column("src_counts", ARRAY(Integer), nullable=False),
     Column("dst_ids", ARRAY(Integer), nullable=False),
     Column("weights", ARRAY(REAL), nullable=False),
     CheckConstraint(
-        "cardinality(src_ids) = cardinality(dst_ids) AND cardinality(src_ids) = cardinality(weights)", name="lengths"
+        "cardinality(src_ids) = cardinality(src_counts) AND cardinality(dst_ids) = cardinality(weights)", name="lengths"
     ),
+    CheckConstraint("0 < ALL (src_counts) AND total(src_counts) = cardinality(dst_ids)", name="counts"),
 )
 
 centrality_history = Table(
