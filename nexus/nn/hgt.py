@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Literal
 
 import torch
@@ -126,36 +127,34 @@ def scores(embeddings: Mapping[str, Tensor], edge_type: EdgeType, src: Tensor, d
     return (embeddings[edge_type[0]][src] * embeddings[edge_type[2]][dst]).sum(-1)
 
 
-def choose(snapshots: Sequence[Tensors]) -> tuple[Way, int]:
-    """The fastest way for snapshots such as these, and the cells of attention of one of them, 0 for blocks.
+def choose(snapshot: Tensors) -> Way:
+    """The fastest way for snapshots such as this.
 
     Dense unless nodes squared are far more than edges; there packed, unless its cells are far more than PyG's terms.
     """
-    if 0 < (cells := dense_cells(snapshots)) <= min(CELLS_PER_TERM * _edges(snapshots), CELLS_AT_ONCE):
-        return "dense", cells
-    if 0 < (cells := packed_cells(snapshots)) <= min(CELLS_PER_TERM * _terms(snapshots), CELLS_AT_ONCE):
-        return "packed", cells
-    return "blocks", 0
+    edges = _edges(snapshot)
+    # PyG computes each edge, and for each edge type a map of every source node, with or without an edge
+    terms = edges + sum(len(snapshot.features[kind[0]]) for kind in snapshot.edge_index)
+    if 0 < dense_cells([snapshot]) <= min(CELLS_PER_TERM * edges, CELLS_AT_ONCE):
+        return "dense"
+    if 0 < packed_cells([snapshot]) <= min(CELLS_PER_TERM * terms, CELLS_AT_ONCE):
+        return "packed"
+    return "blocks"
 
 
 def batches(
     snapshots: Sequence[Tensors], cells_at_once: int = CELLS_AT_ONCE, edges_at_once: int = EDGES_AT_ONCE
 ) -> Iterator[DenseBatch | BlockBatch]:
-    """The snapshots in their order, the way `choose` says, as many at a time as memory should hold, at least one."""
-    if not snapshots:
-        return
-    way, cells = choose(snapshots)
-    step = cells_at_once // cells if cells else edges_at_once // max(1, math.ceil(_edges(snapshots)))
-    for start in range(0, len(snapshots), max(1, step)):
-        yield WAYS[way](snapshots[start : start + max(1, step)])
+    """The snapshots in their order, each the way `choose` says, as many at once as memory should hold, at least one."""
+    for way, same in groupby(snapshots, choose):
+        run = list(same)
+        if way == "blocks":
+            step = edges_at_once // max(1, math.ceil(sum(map(_edges, run)) / len(run)))
+        else:
+            step = cells_at_once // (dense_cells if way == "dense" else packed_cells)(run)
+        for start in range(0, len(run), max(1, step)):
+            yield WAYS[way](run[start : start + max(1, step)])
 
 
-def _terms(snapshots: Sequence[Tensors]) -> float:
-    """What PyG computes for a snapshot, on average: each edge, and for each edge type a map of every source node."""
-    nodes = [len(each.features[kind[0]]) for each in snapshots for kind in each.edge_index]
-    return _edges(snapshots) + sum(nodes) / len(snapshots)
-
-
-def _edges(snapshots: Sequence[Tensors]) -> float:
-    """Edges of a snapshot, on average."""
-    return sum(index.shape[1] for each in snapshots for index in each.edge_index.values()) / len(snapshots)
+def _edges(snapshot: Tensors) -> int:
+    return sum(index.shape[1] for index in snapshot.edge_index.values())
