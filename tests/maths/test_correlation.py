@@ -136,13 +136,24 @@ def test_threads_change_nothing(threads: int, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_many_columns_whose_correlations_fall_and_rise_at_once() -> None:
-    """Enough of them that some are looked at before the others; too few candidates, then too many."""
+    """What the sieve must find moves from window to window, and some columns lack values meanwhile."""
     calm, fear = draw(120, 600, seed=8), draw(120, 600, seed=9)
     fear += 0.1 * np.random.default_rng(10).standard_normal((120, 1)) * np.linspace(0, 2, 600)
     returns = np.concatenate([calm, fear, calm])
     returns[100:110, :5] = np.nan
     for pairs in top_correlations(returns, np.arange(59, 360, 30), window=60, k=10):
         assert_right(pairs, returns, 60, 10, 30)
+
+
+@pytest.mark.parametrize("jump", [1e3, 1e6, 1e12])
+def test_jumps_that_leave_the_window_cost_no_accuracy(jump: float) -> None:
+    """Single precision has lost these columns until the sums begin anew: the referee tells all their pairs."""
+    returns = draw(300, 90, seed=13)
+    returns[70, ::5] = jump
+    returns[75, ::7] = -jump
+    returns[200:205, 3:6] = np.nan
+    for pairs in top_correlations(returns, np.arange(59, 300, 12), window=60, k=8):
+        assert_right(pairs, returns, 60, 8, 30)
 
 
 def test_members_only() -> None:
