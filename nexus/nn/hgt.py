@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Literal
 
@@ -127,31 +128,34 @@ def scores(embeddings: Mapping[str, Tensor], edge_type: EdgeType, src: Tensor, d
     return (embeddings[edge_type[0]][src] * embeddings[edge_type[2]][dst]).sum(-1)
 
 
-def choose(snapshot: Tensors) -> Way:
-    """The fastest way for snapshots such as this.
+def choose(snapshot: Tensors, edge_types: Collection[EdgeType]) -> Way:
+    """The fastest way for snapshots such as this, by weights for these edge types.
 
-    Dense unless nodes squared are far more than edges; there packed, unless its cells are far more than PyG's terms.
+    Dense unless nodes squared are far more than edges; then dense or packed, unless their cells are far more than what
+    PyG computes: each edge, and for each edge type a map of every source node, with or without an edge.
     """
     edges = _edges(snapshot)
-    # PyG computes each edge, and for each edge type a map of every source node, with or without an edge
-    terms = edges + sum(len(snapshot.features[kind[0]]) for kind in snapshot.edge_index)
-    if 0 < dense_cells([snapshot]) <= min(CELLS_PER_TERM * edges, CELLS_AT_ONCE):
+    terms = edges + sum(len(snapshot.ids.get(src, ())) for src, _, _ in edge_types)
+    cells = dense_cells([snapshot])
+    if cells <= min(CELLS_PER_TERM * edges, CELLS_AT_ONCE):
         return "dense"
-    if 0 < packed_cells([snapshot]) <= min(CELLS_PER_TERM * terms, CELLS_AT_ONCE):
-        return "packed"
-    return "blocks"
+    packed = packed_cells([snapshot])
+    way: Way = "packed" if 2 * packed < cells else "dense"
+    fewest = packed if way == "packed" else cells
+    return way if fewest <= min(CELLS_PER_TERM * terms, CELLS_AT_ONCE) else "blocks"
 
 
 def batches(
     snapshots: Sequence[Tensors], cells_at_once: int = CELLS_AT_ONCE, edges_at_once: int = EDGES_AT_ONCE
 ) -> Iterator[DenseBatch | BlockBatch]:
     """The snapshots in their order, each the way `choose` says, as many at once as memory should hold, at least one."""
-    for way, same in groupby(snapshots, choose):
+    edge_types = {kind for each in snapshots for kind in each.edge_index}
+    for way, same in groupby(snapshots, partial(choose, edge_types=edge_types)):
         run = list(same)
         if way == "blocks":
             step = edges_at_once // max(1, math.ceil(sum(map(_edges, run)) / len(run)))
         else:
-            step = cells_at_once // (dense_cells if way == "dense" else packed_cells)(run)
+            step = cells_at_once // max(1, (dense_cells if way == "dense" else packed_cells)(run))
         for start in range(0, len(run), max(1, step)):
             yield WAYS[way](run[start : start + max(1, step)])
 

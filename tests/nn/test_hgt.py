@@ -147,7 +147,7 @@ def test_a_batch_without_an_edge() -> None:
     for batch in (way([bare, bare]) for way in (dense_batch, packed_batch, block_batch)):
         for each in batch.split(made.embed_many(batch)):
             torch.testing.assert_close(each["a"], made(bare.features, {})["a"])
-    assert choose(bare) == "blocks"
+    assert choose(bare, EDGES) == "dense"
 
 
 @EVERY
@@ -205,8 +205,9 @@ def test_dense_where_it_pays_and_only_as_much_as_memory_has_room_for() -> None:
     thin = [snapshot({"a": 1000}, {EDGES[0]: 100}, 0)]
     kinds = [("a", f"likes_{n}", "a") for n in range(20)]
     manifold = [snapshot({"a": 60}, dict.fromkeys(kinds, 3) | {EDGES[0]: 300}, 0)]
-    assert [choose(each) for each in (tight[0], manifold[0], thin[0])] == ["dense", "packed", "blocks"]
-    assert [len(each) for each in batches([*tight, *manifold * 2, *thin, *tight])] == [7, 2, 1, 7]
+    assert [choose(each, each.edge_index) for each in (tight[0], manifold[0], thin[0])] == ["dense", "packed", "blocks"]
+    assert choose(thin[0], [("a", f"likes_{n}", "a") for n in range(200)]) == "packed"
+    assert [len(each) for each in batches([*tight, *manifold * 2, *tight])] == [7, 2, 7]
     assert [type(each) for each in batches([*tight, *tight])] == [DenseBatch]
     assert [len(each) for each in batches(tight, cells_at_once=3 * (20 * 20 + 20 * 16))] == [3, 3, 1]
     assert [len(each) for each in batches(tight, cells_at_once=1)] == [1] * 7
