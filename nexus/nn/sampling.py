@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -118,7 +119,9 @@ class PygNeighbours:
 
         self._ids = snapshot.ids
         self._data = _hetero_data(snapshot)
-        self._sampler = NeighborSampler(self._data, list(fanouts))
+        with warnings.catch_warnings():  # torch-sparse will do as long as it does
+            warnings.filterwarnings("ignore", message="Using 'NeighborSampler' without a 'pyg-lib'")
+            self._sampler = NeighborSampler(self._data, list(fanouts))
 
     def around(self, kind: EdgeType, ends: Ints, random: np.random.Generator) -> tuple[Tensors, Ints]:
         """The part of the snapshot around some pairs, and where it has their ends.
