@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from nexus.db.graph import Edges, EdgeType, Graph
@@ -9,6 +12,7 @@ from nexus.db.graph import Edges, EdgeType, Graph
 SUPPLY = ("company", "supplies", "company")
 BOARD = ("company", "board", "company")
 HOLDS = ("fund", "holds", "company")
+RIVALS = ("company", "competes", "extended")
 
 
 def edges(pairs: set[tuple[int, int]], weight: dict[tuple[int, int], float] | None = None) -> Edges:
@@ -52,4 +56,15 @@ def random_graphs(seed: int, months: int, companies: int = 24, funds: int = 6, c
             graph(month, {"company": present, "fund": holders},
                   {t: {p for p in found if set(p) <= there} for t, found in state.items()})
         )  # fmt: skip
+    return out
+
+
+def with_rivals(graphs: Sequence[Graph], outside: int = 9) -> list[Graph]:
+    """The same with firms outside, of which some compete with companies: undirected, between two types of node."""
+    random, out = np.random.default_rng(len(graphs)), []
+    firms = np.arange(1000, 1000 + outside)
+    for one in graphs:
+        pairs = {(int(a), int(b)) for a in one.nodes["company"] for b in firms if random.random() < 0.15}
+        nodes, found = {**one.nodes, "extended": firms}, {**one.edges, RIVALS: edges(pairs)}
+        out.append(replace(one, nodes=nodes, edges=found))
     return out

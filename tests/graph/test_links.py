@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from graph.link_graphs import BOARD, HOLDS, SUPPLY, graph, random_graphs
+from graph.link_graphs import BOARD, HOLDS, RIVALS, SUPPLY, graph, random_graphs, with_rivals
 from scipy.stats import mannwhitneyu
 
 from nexus.errors import InputError
@@ -14,7 +14,7 @@ from nexus.graph.gnn import negatives as negatives_module
 from nexus.graph.gnn.links import ends, transition, transitions
 from nexus.graph.gnn.negatives import LIKE, Sampler, negatives, question
 
-TYPES = [SUPPLY, BOARD, HOLDS]
+TYPES = [SUPPLY, BOARD, HOLDS, RIVALS]
 
 
 def as_pairs(step, codes):
@@ -48,7 +48,7 @@ def slow(before, after, edge_type):
 
 @pytest.mark.parametrize("edge_type", TYPES)
 def test_transitions_are_the_sets_they_are_said_to_be(edge_type):
-    graphs = random_graphs(1, 8)
+    graphs = with_rivals(random_graphs(1, 8))
     seen = np.zeros(4, int)
     for step in transitions(graphs, edge_type):
         stayed, new, ended, of_new_nodes, free = slow(step.before, step.after, edge_type)
@@ -65,7 +65,7 @@ def test_transitions_are_the_sets_they_are_said_to_be(edge_type):
 
 @pytest.mark.parametrize("edge_type", TYPES)
 def test_negatives_are_ten_different_free_pairs_per_new_edge(edge_type):
-    for step in transitions(random_graphs(2, 8, companies=40, funds=12), edge_type):
+    for step in transitions(with_rivals(random_graphs(2, 8, companies=40, funds=12)), edge_type):
         *_, free = slow(step.before, step.after, edge_type)
         asked = question(step, "new")
         assert asked.positives == len(step.new) and asked.label[: len(step.new)].all()
@@ -78,7 +78,7 @@ def test_negatives_are_ten_different_free_pairs_per_new_edge(edge_type):
 
 def test_all_edges_stand_against_those_that_ended_and_one_free_pair_each():
     for edge_type in TYPES:
-        for step in transitions(random_graphs(3, 6), edge_type):
+        for step in transitions(with_rivals(random_graphs(3, 6)), edge_type):
             _, _, ended, _, free = slow(step.before, step.after, edge_type)
             asked = question(step, "all")
             drawn = as_pairs(step, (asked.src * step.shape[1] + asked.dst)[~asked.label])

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from graph.link_graphs import BOARD, HOLDS, SUPPLY, graph, random_graphs
+from graph.link_graphs import BOARD, HOLDS, RIVALS, SUPPLY, graph, random_graphs, with_rivals
 from torch.nn import functional as f
 
 from nexus.contract.splits import SINGLE_FIT, Plan, chunks, days_of
@@ -134,6 +134,20 @@ class TestLoss:
     def test_a_sampler_that_does_not_exist_is_refused(self, state, links):
         with pytest.raises(InputError, match="sampler 'dice' is unknown; one of nexus, pyg"):
             batches_of(state, links, sampler="dice")
+
+    def test_rivals_of_another_node_type_are_learned_from_like_any_edge(self, links):
+        more = Links(tuple(with_rivals(links.graphs)))
+        state = HGT.build({**QUICK, **HGT.describe(more)})
+        (batch,) = batches_of(state, more).epoch(np.random.default_rng(0), shuffle=False)
+        pairs, edges = batch.pairs[RIVALS]
+        assert edges == sum(len(after.edges[RIVALS]) - step.of_new_nodes
+                            for after, step in zip(more.graphs[1:], more.transitions[RIVALS], strict=True))  # fmt: skip
+        assert pairs.shape[-1] == 2 * edges
+        before = HGT.loss(state, more)
+        for _ in range(20):
+            HGT.step(state, more)
+        assert HGT.loss(state, more) < before
+        assert HGT.metrics(state, more)["company-competes-extended/all/edges"] > 0
 
     def test_a_complete_type_teaches_nothing(self):
         nodes = {"company": [1, 2, 3]}

@@ -39,8 +39,12 @@ class Transition:
 
     @property
     def undirected(self) -> bool:
-        """Whether a pair is the same pair the other way round; then it is told with the smaller place first."""
-        return self.edge_type[1] in UNDIRECTED
+        """Whether a pair is the same pair the other way round; then it is told with the smaller place first.
+
+        Of two node types it is not, whatever the relation: each end has its own places.
+        """
+        source, relation, target = self.edge_type
+        return relation in UNDIRECTED and source == target
 
     @property
     def shape(self) -> tuple[int, int]:
