@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -47,20 +46,11 @@ def copy(connection: Connection, table: str, rows: pa.Table, *, jsonb: Collectio
         for start in range(0, rows.num_rows, STATEMENT):
             with driver(connection).cursor() as cursor, cursor.copy(statement) as stream:
                 stream.write(HEADER)
-                for body in _ahead(encode(rows.slice(start, STATEMENT), jsonb=jsonb)):
+                for body in encode(rows.slice(start, STATEMENT), jsonb=jsonb):
                     stream.write(body)
                 stream.write(TRAILER)
     except psycopg.Error as error:
         raise DatabaseError(f"COPY into {table}: {str(error).strip()}") from error
-
-
-def _ahead(bodies: Iterator[memoryview]) -> Iterator[memoryview]:
-    """The same, each made in another thread while the one before is sent."""
-    with ThreadPoolExecutor(1) as encoder:
-        coming = encoder.submit(next, bodies, None)
-        while (body := coming.result()) is not None:
-            coming = encoder.submit(next, bodies, None)
-            yield body
 
 
 def encode(rows: pa.Table, *, jsonb: Collection[str] = ()) -> Iterator[memoryview]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
-from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -49,8 +47,8 @@ def write_graphs(
     RefusedError
         When the builder made another graph from the very same facts before.
     """
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(partial(_check, closes=closes), graphs))
+    for graph in graphs:
+        _check(graph, closes)
     written = 0
     for name in sorted({graph.graph for graph in graphs}):
         own = [graph for graph in graphs if graph.graph == name]
@@ -152,8 +150,7 @@ def _lists(arrays: Sequence[NDArray[np.generic]], kind: str) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(ends), pa.array(flat))
 
 
-def _check(graph: Graph, closes: Mapping[date, datetime]) -> str:
-    """The content hash of a sound snapshot, which remembers it."""
+def _check(graph: Graph, closes: Mapping[date, datetime]) -> None:
     what = f'graph "{graph.graph}" on {graph.day}'
     if _date(graph) not in closes:
         raise InputError(f"{what}: no close of that day; a snapshot is of a session")
@@ -165,7 +162,6 @@ def _check(graph: Graph, closes: Mapping[date, datetime]) -> str:
         for node_type, ends in ((source, _sources(edges)[0]), (target, edges.dst)):
             if not np.isin(ends, graph.nodes.get(node_type, _NOBODY)).all():
                 graph.places(node_type, ends)  # names who is missing
-    return graph.content_hash
 
 
 def _check_edges(what: str, edges: Edges) -> None:
