@@ -194,6 +194,17 @@ def test_dropout_only_in_training() -> None:
     assert not torch.equal(*noisy)
 
 
+def test_dropout_is_torchs() -> None:
+    """0 with the probability asked for, else so much larger that the mean stays; gradients alike."""
+    made, x = encoder(dropout=0.2), torch.ones(200, 500, dtype=torch.double, requires_grad=True)
+    found = made.train()._dropped(x)
+    expected = torch.nn.functional.dropout(x, 0.2)
+    assert set(found.unique().tolist()) == set(expected.unique().tolist()) == {0.0, 1.25}
+    assert float((found == 0).double().mean()) == pytest.approx(0.2, abs=4 * (0.2 * 0.8 / x.numel()) ** 0.5)
+    found.sum().backward()
+    assert x.grad is not None and torch.equal(x.grad, found)
+
+
 def test_an_encoder_without_edges_is_refused() -> None:
     with pytest.raises(InputError, match="no edge type"):
         HGTEncoder((NODES, []))
