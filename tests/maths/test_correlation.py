@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nexus.maths import correlation
+from nexus.maths import correlation_kernels as kernels
 from nexus.maths.correlation import TopPairs, top_correlations
 from nexus.maths.types import Floats, Ints
 
@@ -154,6 +155,38 @@ def test_jumps_that_leave_the_window_cost_no_accuracy(jump: float) -> None:
     returns[200:205, 3:6] = np.nan
     for pairs in top_correlations(returns, np.arange(59, 300, 12), window=60, k=8):
         assert_right(pairs, returns, 60, 8, 30)
+
+
+def at_share_of_the_first(shares: Floats, n_rows: int, seed: int) -> Floats:
+    """Returns of a column and of others that correlate with it so much."""
+    random = np.random.default_rng(seed)
+    basis, _ = np.linalg.qr(np.column_stack([np.ones(n_rows), random.standard_normal(n_rows)]))
+    rest = random.standard_normal((n_rows, len(shares)))
+    rest -= basis @ (basis.T @ rest)
+    near = shares * basis[:, 1:] + np.sqrt(1 - shares**2) * rest / np.linalg.norm(rest, axis=0)
+    return np.column_stack([basis[:, 1], near])
+
+
+def test_sizes_that_single_precision_cannot_tell_apart_are_told() -> None:
+    """All correlate with the first column at one half, the sieve's floor, but for less than its error."""
+    returns = at_share_of_the_first(0.5 + 1e-8 * np.random.default_rng(14).standard_normal(100), 60, seed=15)
+    (pairs,) = top_correlations(returns, np.array([59]), window=60, k=10)
+    assert_right(pairs, returns, 60, 10, 30)
+    assert np.abs(pairs.corr[pairs.src == 0] - 0.5).max() < 1e-7
+
+
+def test_where_rounding_hangs_on_the_order_of_a_sum_it_is_the_one_that_is_said() -> None:
+    """All lie between two units of 1e-9 but for some last bits; the twin is the same arithmetic, by the interpreter."""
+    n_rows, shares = 250, np.full(200, 0.3000000005)
+    returns = at_share_of_the_first(shares, n_rows, seed=16)
+    (pairs,) = top_correlations(returns, np.array([n_rows - 1]), window=n_rows, k=200)
+    z = np.empty((201, n_rows))
+    for column, own in zip(returns.T, z, strict=True):
+        assert kernels._standardise.py_func(column, own)
+    expected = {j: round(round(kernels._dot.py_func(z[0], z[j]) * 1e9) / 1e9, 9) for j in range(1, 201)}
+    assert len(set(expected.values())) == 2
+    mine = pairs.src == 0
+    assert dict(zip(pairs.dst[mine].tolist(), pairs.corr[mine].tolist(), strict=True)) == expected
 
 
 def test_members_only() -> None:
