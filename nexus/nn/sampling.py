@@ -23,17 +23,6 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Sample:
-    """A part of a snapshot, features and ids as in the whole.
-
-    seeds : node type -> how many of its nodes, the first ones, were asked for; the others only inform them
-    """
-
-    snapshot: Tensors
-    seeds: Mapping[str, int]
-
-
-@dataclass(frozen=True)
 class Neighbours:
     """A snapshot, ready to be sampled from."""
 
@@ -50,10 +39,10 @@ class Neighbours:
             found[kind] = starts, order, ends[:, order]
         return found
 
-    def around(self, seeds: Mapping[str, Ints], fanouts: Sequence[int | None], random: np.random.Generator) -> Sample:
+    def around(self, seeds: Mapping[str, Ints], fanouts: Sequence[int | None], random: np.random.Generator) -> Tensors:
         """The seeds and, hop by hop, at most so many edges of each type into each node; None: all of them.
 
-        seeds : node type -> distinct places
+        seeds : node type -> distinct places; they come first among the nodes of their type
         fanouts : as many as the encoder has layers; with None for each, the seeds' embeddings are those of the whole
         """
         nodes = {kind: np.empty(0, np.int64) for kind in self.snapshot.features}
@@ -68,7 +57,7 @@ class Neighbours:
                 sources.setdefault(kind[0], []).append(ends[0][drawn])
             fresh = {kind: np.setdiff1d(np.concatenate(each), nodes[kind]) for kind, each in sources.items()}
         nodes = {kind: np.concatenate([known, fresh.get(kind, known[:0])]) for kind, known in nodes.items()}
-        return Sample(self._part(nodes, edges), {kind: len(places) for kind, places in seeds.items()})
+        return self._part(nodes, edges)
 
     def _part(self, nodes: Mapping[str, Ints], edges: Mapping[EdgeType, list[Ints]]) -> Tensors:
         whole, place, index, weight = self.snapshot, {}, {}, {}

@@ -50,9 +50,8 @@ def test_with_all_neighbours_the_seeds_are_embedded_as_in_the_whole(whole: Tenso
     random = np.random.default_rng(0)
     seeds = {"company": np.array([7, 290, 3]), "fund": np.array([19]), "alone": np.array([1])}
     sample = Neighbours(whole).around(seeds, [None, None], random)
-    assert sample.seeds == {"company": 3, "fund": 1, "alone": 1}
-    assert len(sample.snapshot.features["company"]) < SIZES["company"]
-    found, expected = embedded(encoder, sample.snapshot), embedded(encoder, whole)
+    assert len(sample.features["company"]) < SIZES["company"]
+    found, expected = embedded(encoder, sample), embedded(encoder, whole)
     for kind, places in seeds.items():
         torch.testing.assert_close(found[kind][: len(places)], expected[kind][torch.from_numpy(places)])
 
@@ -60,17 +59,15 @@ def test_with_all_neighbours_the_seeds_are_embedded_as_in_the_whole(whole: Tenso
 def test_fewer_hops_than_layers_are_not_enough(whole: Tensors, encoder: HGTEncoder) -> None:
     seeds = {"company": np.arange(5)}
     sample = Neighbours(whole).around(seeds, [None], np.random.default_rng(0))
-    assert not torch.allclose(
-        embedded(encoder, sample.snapshot)["company"][:5], embedded(encoder, whole)["company"][:5]
-    )
+    assert not torch.allclose(embedded(encoder, sample)["company"][:5], embedded(encoder, whole)["company"][:5])
 
 
 def test_a_sample_has_nothing_that_is_not_in_the_whole(whole: Tensors) -> None:
     neighbours, random = Neighbours(whole), np.random.default_rng(1)
     for part in np.array_split(random.permutation(SIZES["company"]), 5):
         sample = neighbours.around({"company": part}, [4, 2], random)
-        np.testing.assert_array_equal(sample.snapshot.ids["company"][: len(part)], whole.ids["company"][part])
-        _is_part(sample.snapshot, whole)
+        np.testing.assert_array_equal(sample.ids["company"][: len(part)], whole.ids["company"][part])
+        _is_part(sample, whole)
 
 
 def test_no_more_edges_into_a_node_than_asked_for(whole: Tensors) -> None:
@@ -79,7 +76,7 @@ def test_no_more_edges_into_a_node_than_asked_for(whole: Tensors) -> None:
     for kind, index in whole.edge_index.items():
         if kind[2] != "company":
             continue
-        drawn = sample.snapshot.edge_index[kind]
+        drawn = sample.edge_index[kind]
         there = torch.bincount(index[1], minlength=300)[:100]
         torch.testing.assert_close(torch.bincount(drawn[1], minlength=100), there.clamp(max=2))
 
@@ -90,7 +87,7 @@ def test_every_edge_is_drawn_as_often_as_any_other() -> None:
         {"a": torch.zeros(6, 1)}, {("a", "to", "a"): torch.tensor([[1, 2, 3, 4, 5], [0] * 5])}, {"a": np.arange(6)}, {}
     )
     neighbours, random = Neighbours(star), np.random.default_rng(3)
-    drawn = [neighbours.around({"a": np.array([0])}, [2], random).snapshot.ids["a"][1:] for _ in range(2_000)]
+    drawn = [neighbours.around({"a": np.array([0])}, [2], random).ids["a"][1:] for _ in range(2_000)]
     assert all(len(each) == 2 for each in drawn)
     counts = np.bincount(np.concatenate(drawn), minlength=6)[1:]
     assert abs(counts - 800).max() < 4 * np.sqrt(2_000 * 0.4 * 0.6)
@@ -99,8 +96,7 @@ def test_every_edge_is_drawn_as_often_as_any_other() -> None:
 def test_the_same_seed_the_same_samples(whole: Tensors) -> None:
     neighbours, seeds = Neighbours(whole), {"company": np.arange(100)}
     one, two, other = (
-        neighbours.around(seeds, [3, 3], np.random.default_rng(seed)).snapshot.ids["company"].tolist()
-        for seed in (5, 5, 6)
+        neighbours.around(seeds, [3, 3], np.random.default_rng(seed)).ids["company"].tolist() for seed in (5, 5, 6)
     )
     assert one == two != other
 

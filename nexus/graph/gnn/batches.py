@@ -141,12 +141,12 @@ class LinkBatches:
             asked.setdefault(source, []).append(src)
             asked.setdefault(target, []).append(dst)
         seeds = {kind: np.unique(np.concatenate(each)) for kind, each in asked.items()}
-        sample = neighbours.around(seeds, self._fanouts, random)
+        part = neighbours.around(seeds, self._fanouts, random)
         local = {
             kind: (np.searchsorted(seeds[kind[0]], src), np.searchsorted(seeds[kind[2]], dst), edges)
             for kind, (src, dst, edges) in ends.items()
         }
-        return self._local(sample.snapshot, local)
+        return self._local(part, local)
 
     def _local(self, snapshot: Tensors, ends: Mapping[EdgeType, tuple[Ints, Ints, int]]) -> LinkBatch:
         """A batch of one part of a snapshot and pairs of its nodes."""
