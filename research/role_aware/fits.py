@@ -80,11 +80,16 @@ class Fit:
     seed: int
     ready: Readied
 
+    @property
+    def name(self) -> str:
+        """Its arm, chunk and seed."""
+        return f"{self.arm.name}-chunk{self.ready.chunk.number:03d}-seed{self.seed:03d}"
+
     def path(self, folder: Path) -> Path:
         """Where its scores are kept; of other code, data or parameters it is another file."""
         code = class_hash(type(self.arm.module), Module)
         key = digest(code, dict(self.arm.params), told(self.ready.chunk), self.ready.data)
-        return folder / f"{self.arm.name}-chunk{self.ready.chunk.number:03d}-seed{self.seed:03d}-{key[:12]}.parquet"
+        return folder / f"{self.name}-{key[:12]}.parquet"
 
     def run(self, folder: Path, device: str) -> pd.DataFrame:
         """COLUMNS, of the test days; as kept, where it was done before."""
