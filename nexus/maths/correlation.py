@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 
 from nexus.maths import correlation_kernels as kernels
-from nexus.maths.correlation_kernels import LACKS, SQUARE, UNFIT, Singles, Small
+from nexus.maths.correlation_kernels import EIGHT, LACKS, SQUARE, UNFIT, Singles, Small
 from nexus.maths.types import Bools, Floats, Ints
 
 Result = TypeVar("Result")
@@ -24,10 +25,12 @@ THREAD_COLUMNS = 256
 """Columns for which one more thread pays."""
 PARTS = 4
 """Parts of the work for each thread, so that none waits long for another."""
+AHEAD = 2
+"""Windows for each thread that are told before they are asked for."""
 LANES = 256
 """Lanes in which the sieve looks for the best, for each 64 neighbours."""
 ROUNDING = 2.0**-23
-"""Error of a sum of n products in single precision, as a share of n times the sum of their sizes: twice the bound."""
+"""Error of a rounding to single precision, as a share of what is rounded: twice the bound."""
 USUAL = 4.0
 """Times the median error from which on a column's correlations are told one by one."""
 FAINT = 1e-20
@@ -108,7 +111,12 @@ def top_correlations(
             whole = nodes & (known == (stops - starts)[:, None])
             names = np.flatnonzero(nodes.any(axis=0))
             windows = _Windows(part, names, starts, stops, whole[:, names], terms, _Threads(threads, pool))
-            yield from pool.map(windows.nearest, range(len(starts)), ends[places].tolist(), nodes[:, names])
+            told: deque[Future[TopPairs]] = deque()
+            for place, end in enumerate(ends[places].tolist()):
+                if len(told) > AHEAD * threads:  # a reader may be slower
+                    yield told.popleft().result()
+                told.append(pool.submit(windows.nearest, place, end, nodes[place, names]))
+            yield from (one.result() for one in told)
 
 
 def _blocks(ends: Ints, window: int) -> Iterator[slice]:
@@ -137,8 +145,8 @@ class _Windows:
         self._raw, x = np.empty((n, n_rows)), _aligned((n_rows, width), np.float32)
         x[:, n:] = 0.0
         threads.share(lambda own: kernels.lay_out(returns, names[own], int(stops[0]), self._raw[own], x[:, own]), n)
-        moves, steps = _moves(starts, stops)
-        figures, slacks = self._figures(x, whole, steps, moves[-1])
+        moves, roundings = _moves(starts, stops)
+        figures, slacks = self._figures(x, whole, roundings, moves[-1])
         self._floors = np.zeros((len(starts), n), np.float32)
 
         def sift(own: slice) -> tuple[slice, Small, Ints, Ints]:
@@ -167,11 +175,8 @@ class _Windows:
         keys.sort(axis=1)
         return TopPairs(end, self._names[nodes], *kernels.read(keys, k, self._names))
 
-    def _figures(self, x: Singles, whole: Bools, steps: Ints, fresh: Bools) -> tuple[Singles, Floats]:
-        """As `kernels.sieve` wants them, and the errors of correlations, (n_windows,).
-
-        Moving adds and takes away at most twice what a window's sum of squares ever was; each step errs by a rounding.
-        """
+    def _figures(self, x: Singles, whole: Bools, roundings: Ints, fresh: Bools) -> tuple[Singles, Floats]:
+        """As `kernels.sieve` wants them, and the errors of correlations, (n_windows,)."""
         n_windows, width = len(whole), x.shape[1]
         sums, squares = np.empty((n_windows, width)), np.empty((n_windows, width))
         out, slacks, peaks = np.zeros((n_windows, 3, width), np.float32), np.zeros(n_windows), np.zeros(width)
@@ -183,7 +188,7 @@ class _Windows:
             if len(own):
                 with np.errstate(all="ignore"):
                     spreads = squares[w] - sums[w] ** 2 / length
-                    errors = np.where(spreads > 0, ROUNDING * (steps[w] + 8) * peaks / spreads, np.inf)[own]
+                    errors = np.where(spreads > 0, ROUNDING * roundings[w] * peaks / spreads, np.inf)[own]
                     slack = min(errors.max(), USUAL * np.median(errors))
                     out[w][:, own] = np.stack([sums[w], sums[w] / length, 1 / np.sqrt(spreads)])[:, own]
                 out[w, 2, own[~(errors <= slack)]] = np.nan
@@ -192,24 +197,34 @@ class _Windows:
 
 
 def _moves(starts: Ints, stops: Ints) -> tuple[tuple[Ints, Singles, Ints, Bools], Ints]:
-    """Rows, weights, bounds and fresh, as `kernels.sieve` wants them, and the steps since it was fresh."""
+    """Rows, weights, bounds and fresh, as `kernels.sieve` wants them, and the roundings since it was fresh.
+
+    The products are never above twice the highest sum of squares of a window, and are rounded once for every EIGHT
+    rows. These are rounded among themselves, at most EIGHT times: all rows that came, and all that went, are those of
+    some of the windows, `cover` of them. What follows is rounded as often again.
+    """
     rows: list[Ints] = []
     weights: list[Ints] = []
-    bounds, fresh, steps = [0], list[bool](), list[int]()
-    start, stop = 0, 0
+    bounds, fresh, roundings = [0], list[bool](), list[int]()
+    start, stop, edge, cover, eights = 0, 0, 0, 0, 0
     for next_start, next_stop in zip(starts, stops, strict=True):
         anew = next_start - start + next_stop - stop >= next_stop - next_start
         leaving, entering = np.arange(start, next_start), np.arange(next_start if anew else stop, next_stop)
         leaving = leaving[:0] if anew else leaving
         n = len(leaving) + len(entering)
-        rows += [leaving, entering, np.zeros(-n % 4, np.int64)]
+        rows += [leaving, entering, np.zeros(-n % EIGHT, np.int64)]
         weights += [np.repeat([-1, 1, 0], [len(part) for part in rows[-3:]])]
         bounds.append(bounds[-1] + len(weights[-1]))
         fresh.append(anew)
-        steps.append(n if anew else steps[-1] + n)
+        if anew:
+            edge, cover, eights = next_stop, 1, 0
+        elif next_start > edge:
+            edge, cover = stop, cover + 1
+        eights += len(weights[-1]) // EIGHT
+        roundings.append(eights + EIGHT * (cover + 1) + EIGHT)
         start, stop = next_start, next_stop
     arrays = np.concatenate(rows), np.concatenate(weights).astype(np.float32), np.array(bounds), np.array(fresh)
-    return arrays, np.array(steps)
+    return arrays, np.array(roundings)
 
 
 def _aligned(shape: tuple[int, ...], kind: type) -> Any:

@@ -15,6 +15,8 @@ from nexus.maths.types import Bools, Floats, Ints
 
 SQUARE = 64
 """Columns whose products with all stay in the nearer cache."""
+EIGHT = 8
+"""Rows by which the products move at once."""
 FINE = 1e-6
 """More than what is lost by telling a size in single precision."""
 UNITS = 1_000_000_000
@@ -90,6 +92,18 @@ def _quick_dot(x: Floats, y: Floats) -> float:
     return total
 
 
+@summing_kernel
+def _quick_dots(x: Floats, a: Floats, b: Floats, c: Floats, d: Floats) -> tuple[float, float, float, float]:
+    """With four others, so that four lines of memory are on their way at once."""
+    xa, xb, xc, xd = 0.0, 0.0, 0.0, 0.0
+    for t in range(len(x)):
+        xa += x[t] * a[t]
+        xb += x[t] * b[t]
+        xc += x[t] * c[t]
+        xd += x[t] * d[t]
+    return xa, xb, xc, xd
+
+
 @kernel
 def _standardise(values: Floats, out: Floats) -> bool:
     """Write what is over the mean, by its norm, at the beginning of `out`; False without variance."""
@@ -120,27 +134,27 @@ def describe(raw: Floats, start: int, stop: int, nodes: Bools, kinds: Ints, z: F
     raw : (n, n_rows), of which start to stop; nodes : (n,); kinds : (n,), written
     z : (n, length or more), written: what is over the mean by its norm, 0 where there is no value
     """
-    known, over = np.empty(stop - start), np.empty(stop - start)
+    length, room, over = stop - start, np.empty(stop - start), np.empty(stop - start)
+    z[:, length:] = 0.0
     for j in range(len(raw)):
-        kinds[j], n = UNFIT, 0
-        z[j, stop - start :] = 0.0
-        if not nodes[j]:
-            z[j] = 0.0
-            continue
-        for t in range(start, stop):
-            n += not np.isnan(raw[j, t])
-        if n == len(known):
-            kinds[j] = WHOLE if _standardise(raw[j, start:stop], z[j]) else UNFIT
-            continue
-        z[j], n = 0.0, 0
-        for t in range(start, stop):
-            known[n] = raw[j, t]
-            n += not np.isnan(raw[j, t])
-        if _standardise(known[:n], over):
-            kinds[j], n = LACKS, 0
-            for t in range(start, stop):
-                if not np.isnan(raw[j, t]):
-                    z[j, t - start] = over[n]
+        kinds[j], n, values = UNFIT, 0, raw[j, start:stop]
+        if nodes[j]:
+            for value in values:
+                n += not np.isnan(value)
+        if 0 < n < length:
+            values, n = room, 0
+            for value in raw[j, start:stop]:
+                values[n] = value
+                n += not np.isnan(value)
+        out = z[j] if n == length else over
+        if n and _standardise(values[:n], out):
+            kinds[j] = WHOLE if n == length else LACKS
+        if kinds[j] != WHOLE:
+            z[j], n = 0.0, 0
+        if kinds[j] == LACKS:
+            for t in range(length):
+                if not np.isnan(raw[j, start + t]):
+                    z[j, t] = over[n]
                     n += 1
 
 
@@ -191,20 +205,33 @@ def tell(odd: Ints, known: Floats, kinds: Ints, z: Floats, least: int, out: Floa
                 out[g, j] = (xy - x * y / n) / np.sqrt(xx * yy) if min(xx, yy) > SURE else np.nan
 
 
+@kernel
+def _four(line: Singles, column: int, weight: float) -> tuple[float, float, float, float]:
+    a, b, c, d = line[column], line[column + 1], line[column + 2], line[column + 3]
+    return weight * a, weight * b, weight * c, weight * d
+
+
 @fused_kernel
 def _move(products: Singles, i: int, x: Singles, column: int, rows: Ints, weights: Singles) -> None:
-    """Add the weighted products of four columns with all over some rows; four by four, so that registers are used."""
-    p0, p1, p2, p3 = products[i], products[i + 1], products[i + 2], products[i + 3]
-    for at in range(0, len(rows), 4):
+    """Add the weighted products of four columns with all over some rows; eight rows at once, to fill the registers."""
+    p, q, r, s = products[i], products[i + 1], products[i + 2], products[i + 3]
+    for at in range(0, len(rows), EIGHT):
         x0, x1, x2, x3 = x[rows[at]], x[rows[at + 1]], x[rows[at + 2]], x[rows[at + 3]]
-        w0, w1, w2, w3 = weights[at], weights[at + 1], weights[at + 2], weights[at + 3]
-        c0, c1, c2, c3 = column, column + 1, column + 2, column + 3
-        for j in range(len(p0)):
-            y0, y1, y2, y3 = w0 * x0[j], w1 * x1[j], w2 * x2[j], w3 * x3[j]
-            p0[j] = p0[j] + x0[c0] * y0 + x1[c0] * y1 + x2[c0] * y2 + x3[c0] * y3
-            p1[j] = p1[j] + x0[c1] * y0 + x1[c1] * y1 + x2[c1] * y2 + x3[c1] * y3
-            p2[j] = p2[j] + x0[c2] * y0 + x1[c2] * y1 + x2[c2] * y2 + x3[c2] * y3
-            p3[j] = p3[j] + x0[c3] * y0 + x1[c3] * y1 + x2[c3] * y2 + x3[c3] * y3
+        x4, x5, x6, x7 = x[rows[at + 4]], x[rows[at + 5]], x[rows[at + 6]], x[rows[at + 7]]
+        a0, b0, c0, d0 = _four(x0, column, weights[at])
+        a1, b1, c1, d1 = _four(x1, column, weights[at + 1])
+        a2, b2, c2, d2 = _four(x2, column, weights[at + 2])
+        a3, b3, c3, d3 = _four(x3, column, weights[at + 3])
+        a4, b4, c4, d4 = _four(x4, column, weights[at + 4])
+        a5, b5, c5, d5 = _four(x5, column, weights[at + 5])
+        a6, b6, c6, d6 = _four(x6, column, weights[at + 6])
+        a7, b7, c7, d7 = _four(x7, column, weights[at + 7])
+        for j in range(len(p)):
+            y0, y1, y2, y3, y4, y5, y6, y7 = x0[j], x1[j], x2[j], x3[j], x4[j], x5[j], x6[j], x7[j]
+            p[j] += a0 * y0 + a1 * y1 + a2 * y2 + a3 * y3 + a4 * y4 + a5 * y5 + a6 * y6 + a7 * y7
+            q[j] += b0 * y0 + b1 * y1 + b2 * y2 + b3 * y3 + b4 * y4 + b5 * y5 + b6 * y6 + b7 * y7
+            r[j] += c0 * y0 + c1 * y1 + c2 * y2 + c3 * y3 + c4 * y4 + c5 * y5 + c6 * y6 + c7 * y7
+            s[j] += d0 * y0 + d1 * y1 + d2 * y2 + d3 * y3 + d4 * y4 + d5 * y5 + d6 * y6 + d7 * y7
 
 
 @kernel
@@ -250,6 +277,14 @@ def _sift(
         for j in range(word * 8, word * 8 + 8):
             found[n] = j
             n += reach[j]
+    if k < n <= len(best):  # and what the best of them reach
+        for c in range(n):
+            best[c] = sizes[found[c]]
+        floor, kept = np.float32(_reached(best[:n], k) - 2 * slack), 0
+        for c in range(n):
+            found[kept] = found[c]
+            kept += not best[c] < floor
+        n = kept
     return n, floor
 
 
@@ -273,7 +308,7 @@ def sieve(
     """Who may be among the k nearest of columns first to stop in each of some windows, of those that are whole.
 
     x : as of `lay_out`, but (n_rows, width), a multiple of n_lanes, itself one of 8
-    rows, weights : that come, 1, or go, -1, with window w from bounds[w] to bounds[w + 1], a multiple of 4
+    rows, weights : that come, 1, or go, -1, with window w from bounds[w] to bounds[w + 1], a multiple of EIGHT
     fresh : (n_windows,) whether the products start from 0; products : (SQUARE, width), to work in
     figures : (n_windows, 3, width) sums, means and 1 / norms of what is whole, NaN for what is hard to tell, else 0
     slacks : (n_windows,) error of a correlation; whole : (n_windows, n)
@@ -341,8 +376,8 @@ def judge(
     """
     width = len(kinds)
     sizes, best, reach = np.full(width, np.float32(-1.0)), np.empty(n_lanes, np.float32), np.empty(width, np.bool_)
-    words, near, corr = np.empty(width, np.int64), np.empty(width + len(odd) + 1, np.int32), np.empty(width + len(odd))
-    room, odd_of = np.empty((4, length)), np.zeros(width, np.int64)
+    words, room, odd_of = np.empty(width, np.int64), np.empty((4, length)), np.zeros(width, np.int64)
+    near, corr = np.empty(width + len(odd) + 3, np.int32), np.empty(width + len(odd) + 3)
     odd_of[odd] = np.arange(len(odd))
     for i in range(first, stop):
         line, count, n = keys[i - first], 0, 0
@@ -357,8 +392,10 @@ def judge(
             for g in range(len(odd)):
                 near[count] = odd[g]
                 count += told[g, i] != NONE and not abs(told[g, i]) < floors[i] - FINE
-        for c in range(count):
-            corr[c] = _quick_dot(z[i], z[np.int64(near[c])])
+        near[count : count + 3] = i  # to fill the last four
+        for c in range(0, count, 4):
+            a, b, g, h = np.int64(near[c]), np.int64(near[c + 1]), np.int64(near[c + 2]), np.int64(near[c + 3])
+            corr[c], corr[c + 1], corr[c + 2], corr[c + 3] = _quick_dots(z[i], z[a], z[b], z[g], z[h])
         for c in range(count):
             j = int(near[c])
             if kinds[i] == LACKS or kinds[j] == LACKS:

@@ -175,7 +175,8 @@ def test_a_run_that_was_killed_goes_on_by_the_command_line_and_ends_the_same(
                *(f"--set={name}={value}" for name, value in common.items())]  # fmt: skip
     said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     assert "2 seeds are few" in said.stdout and "gat_baseline" in said.stdout
-    assert all(re.fullmatch(r"ablation \d/6 [a-z_]+-chunk\d+-seed\d+ \(\d+ s\)", line) for line in progress(said.stderr))
+    names = re.compile(r"ablation \d/6 [a-z_]+-chunk\d+-seed\d+ \(\d+ s\)")
+    assert all(names.fullmatch(line) for line in progress(said.stderr))
     found = json.loads((tmp_path / "out.json").read_text())
     assert {name: found[name] for name in whole.as_json()} == json.loads(json.dumps(whole.as_json()))
     after = {path.name: path.stat().st_mtime_ns for path in killed.iterdir()}
