@@ -394,8 +394,8 @@ def judge(
                 count += told[g, i] != NONE and not abs(told[g, i]) < floors[i] - FINE
         near[count : count + 3] = i  # to fill the last four
         for c in range(0, count, 4):
-            a, b, g, h = np.int64(near[c]), np.int64(near[c + 1]), np.int64(near[c + 2]), np.int64(near[c + 3])
-            corr[c], corr[c + 1], corr[c + 2], corr[c + 3] = _quick_dots(z[i], z[a], z[b], z[g], z[h])
+            j0, j1, j2, j3 = np.int64(near[c]), np.int64(near[c + 1]), np.int64(near[c + 2]), np.int64(near[c + 3])
+            corr[c], corr[c + 1], corr[c + 2], corr[c + 3] = _quick_dots(z[i], z[j0], z[j1], z[j2], z[j3])
         for c in range(count):
             j = int(near[c])
             if kinds[i] == LACKS or kinds[j] == LACKS:
