@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import groupby
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as f
 
 from nexus.nn.hetero import EdgeType, Tensors, moved
-from nexus.nn.keys import Keys, keys_of, linear
+from nexus.nn.keys import Keys, Sizes, every_node, linked_nodes, mapped
 from nexus.nn.pyg import HGTConv
 
 SPARE = 16
@@ -24,28 +23,20 @@ class DenseBatch:
 
     features : node type -> (rows, n_features), as many rows a snapshot as the largest has nodes, zero where padded
     sizes : node type -> nodes of each snapshot
-    sources : destination type -> edge types into it by source type, in the order of the last axis of `bias`
-    bias : destination type -> (snapshots, 1, its nodes, keys): log of the number of edges, a very negative number where
-        there is none; each node of a source type has a key for each of its edge types, one beside the other
-    reached : destination type -> (rows, 1), 1 where a node has an edge into it, else 0
-    keys : destination type -> its keys, where only nodes that have an edge are one; `sources` then says nothing
+    keys : destination type -> what its nodes attend to; types that no edge leads to are left out
     """
 
     features: Mapping[str, Tensor]
     sizes: Mapping[str, tuple[int, ...]]
-    sources: Mapping[str, Mapping[str, tuple[EdgeType, ...]]]
-    bias: Mapping[str, Tensor]
-    reached: Mapping[str, Tensor]
-    keys: Mapping[str, Keys] = field(default_factory=dict)
+    keys: Mapping[str, Keys]
 
     def __len__(self) -> int:
         return len(next(iter(self.sizes.values())))
 
     def to(self, device: torch.device | str) -> DenseBatch:
         """The same on another device."""
-        features, bias, reached = (moved(each, device) for each in (self.features, self.bias, self.reached))
         keys = {dst: each.to(device) for dst, each in self.keys.items()}
-        return DenseBatch(features, self.sizes, self.sources, bias, reached, keys)
+        return DenseBatch(moved(self.features, device), self.sizes, keys)
 
     def rows(self, node_type: str, snapshot: Tensor | int, places: Tensor) -> Tensor:
         """Row in what `embed_many` gives of the nodes at these places of these snapshots."""
@@ -70,32 +61,8 @@ class DenseBatch:
 
     def only(self, edge_types: Collection[EdgeType]) -> DenseBatch:
         """The same without other edge types."""
-        if self.keys and any(kind not in edge_types for each in self.keys.values() for kind in each.rows):
-            return self._only_keys(edge_types)
-        if all(kind in edge_types for groups in self.sources.values() for kinds in groups.values() for kind in kinds):
-            return self
-        sources, bias, reached = {}, {}, {}
-        for dst, groups in self.sources.items():
-            widths = [max(self.sizes[src]) * len(kinds) for src, kinds in groups.items()]
-            kept, parts = {}, []
-            for (src, kinds), part in zip(groups.items(), torch.split(self.bias[dst], widths, -1), strict=True):
-                if places := [i for i, kind in enumerate(kinds) if kind in edge_types]:
-                    kept[src] = tuple(kinds[i] for i in places)
-                    parts.append(part.reshape(*part.shape[:-1], -1, len(kinds))[..., places].flatten(-2))
-            if kept:
-                sources[dst], bias[dst] = kept, torch.cat(parts, -1)
-                reached[dst] = _reached(bias[dst])
-        return DenseBatch(self.features, self.sizes, sources, bias, reached)
-
-    def _only_keys(self, edge_types: Collection[EdgeType]) -> DenseBatch:
-        keys = {dst: each.only(edge_types) for dst, each in self.keys.items()}
-        keys = {dst: each for dst, each in keys.items() if each.rows}
-        bias = {
-            dst: self.bias[dst].masked_fill(each.empty.view(len(self), 1, 1, -1), _never(self.bias[dst].dtype))
-            for dst, each in keys.items()
-        }
-        reached = {dst: _reached(each) for dst, each in bias.items()}
-        return DenseBatch(self.features, self.sizes, {}, bias, reached, keys)
+        kept = {dst: each.only(edge_types) for dst, each in self.keys.items()}
+        return replace(self, keys={dst: each for dst, each in kept.items() if each is not None})
 
     def split(self, embedded: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
         """Embeddings by snapshot, node type -> (n, hidden)."""
@@ -108,62 +75,23 @@ class DenseBatch:
 
 def dense_batch(snapshots: Sequence[Tensors]) -> DenseBatch:
     """Many snapshots as one batch; their types and sizes may differ."""
-    sizes, into = _sizes(snapshots), _into(snapshots)
-    sources = {
-        dst: {src: tuple(each) for src, each in groupby(kinds, lambda kind: kind[0])} for dst, kinds in into.items()
-    }
-    bias = {}
-    for dst, groups in sources.items():
-        counts = [[_multiplicity(snapshots, kind, sizes) for kind in kinds] for kinds in groups.values()]
-        bias[dst] = _bias(torch.cat([torch.stack(each, -1).flatten(-2) for each in counts], -1), snapshots)
-    reached = {dst: _reached(each) for dst, each in bias.items()}
-    return DenseBatch(_features(snapshots, sizes), sizes, sources, bias, reached)
+    return _batch(snapshots, every_node)
 
 
 def packed_batch(snapshots: Sequence[Tensors]) -> DenseBatch:
     """As `dense_batch`, where of most edge types most nodes have none: only those that have one are keys."""
-    sizes, keys, bias = _sizes(snapshots), {}, {}
-    for dst, kinds in _into(snapshots).items():
-        keys[dst], counts = keys_of(snapshots, kinds, sizes)
-        bias[dst] = _bias(counts, snapshots)
-    reached = {dst: _reached(each) for dst, each in bias.items()}
-    return DenseBatch(_features(snapshots, sizes), sizes, {}, bias, reached, keys)
+    return _batch(snapshots, linked_nodes)
 
 
-def _sizes(snapshots: Sequence[Tensors]) -> dict[str, tuple[int, ...]]:
-    kinds = sorted({kind for each in snapshots for kind in each.features})
-    return {kind: tuple(len(each.ids.get(kind, ())) for each in snapshots) for kind in kinds}
-
-
-def _into(snapshots: Sequence[Tensors]) -> dict[str, list[EdgeType]]:
-    """Destination type -> edge types into it that have an edge, by source type."""
+def _batch(
+    snapshots: Sequence[Tensors], keys_of: Callable[[Sequence[Tensors], Sequence[EdgeType], Sizes], Keys]
+) -> DenseBatch:
+    node_types = sorted({kind for each in snapshots for kind in each.features})
+    sizes = {kind: tuple(len(each.ids.get(kind, ())) for each in snapshots) for kind in node_types}
+    features = {kind: torch.cat([_padded(each, kind, max(sizes[kind])) for each in snapshots]) for kind in sizes}
     kinds = sorted({kind for each in snapshots for kind, index in each.edge_index.items() if index.shape[1]})
-    return {dst: [kind for kind in kinds if kind[2] == dst] for dst in sorted({kind[2] for kind in kinds})}
-
-
-def _features(snapshots: Sequence[Tensors], sizes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    return {kind: torch.cat([_padded(each, kind, max(sizes[kind])) for each in snapshots]) for kind in sizes}
-
-
-def _bias(counts: Tensor, snapshots: Sequence[Tensors]) -> Tensor:
-    """Of the number of edges, (snapshots, destinations, keys)."""
-    numbers = counts.to(next(iter(snapshots[0].features.values())).dtype)
-    return numbers.log_().clamp_(min=_never(numbers.dtype))[:, None]
-
-
-def _never(dtype: torch.dtype) -> float:
-    return torch.finfo(dtype).min / 2
-
-
-def _reached(bias: Tensor) -> Tensor:
-    return (bias.amax(-1) >= 0).to(bias.dtype).view(-1, 1)
-
-
-def dense_cells(snapshots: Sequence[Tensors]) -> int:
-    """Cells of the attention of one of these snapshots in a batch of all: each costs memory and time."""
-    edge_types = {kind for each in snapshots for kind, index in each.edge_index.items() if index.shape[1]}
-    most = {end: max(len(each.ids.get(end, ())) for each in snapshots) for kind in edge_types for end in kind[::2]}
-    return sum(most[src] * most[dst] for src, _, dst in edge_types)
+    into = {dst: [kind for kind in kinds if kind[2] == dst] for dst in sorted({kind[2] for kind in kinds})}
+    return DenseBatch(features, sizes, {dst: keys_of(snapshots, each, sizes) for dst, each in into.items()})
 
 
 def _padded(snapshot: Tensors, node_type: str, size: int) -> Tensor:
@@ -172,17 +100,6 @@ def _padded(snapshot: Tensors, node_type: str, size: int) -> Tensor:
         like = next(iter(snapshot.features.values()))
         return like.new_zeros(size, like.shape[1])
     return f.pad(values, (0, 0, 0, size - len(values))) if len(values) < size else values
-
-
-def _multiplicity(snapshots: Sequence[Tensors], kind: EdgeType, sizes: Mapping[str, tuple[int, ...]]) -> Tensor:
-    """Edges from each source to each destination, (snapshots, destinations, sources)."""
-    n_src, n_dst = max(sizes[kind[0]]), max(sizes[kind[2]])
-    cells = [
-        (i * n_dst + each.edge_index[kind][1]) * n_src + each.edge_index[kind][0]
-        for i, each in enumerate(snapshots)
-        if kind in each.edge_index
-    ]
-    return torch.bincount(torch.cat(cells), minlength=len(snapshots) * n_dst * n_src).view(-1, n_dst, n_src)
 
 
 def attend(layer: HGTConv, x: Mapping[str, Tensor], batch: DenseBatch) -> dict[str, Tensor]:
@@ -196,28 +113,15 @@ def attend(layer: HGTConv, x: Mapping[str, Tensor], batch: DenseBatch) -> dict[s
         if dst not in layer.dst_node_types:
             continue
         message = torch.zeros_like(x[dst])
-        if dst in batch.bias:
-            made = [_mapped(x[dst], [asking[dst]], len(batch)), *(_told(batch, dst, x, maps) for maps in telling)]
+        if dst in batch.keys:
+            keys = batch.keys[dst]
+            made = [mapped(x[dst], [asking[dst]], len(batch)), *(keys.mapped(x, maps) for maps in telling)]
             q, k, v = (each.view(*each.shape[:2], layer.heads, -1).transpose(1, 2) for each in made)
-            seen = f.scaled_dot_product_attention(q, k, v, attn_mask=_as(batch.bias[dst], q.dtype))
-            message = seen.transpose(1, 2).reshape(x[dst].shape) * batch.reached[dst]
+            seen = f.scaled_dot_product_attention(q, k, v, attn_mask=_as(keys.bias, q.dtype))
+            message = seen.transpose(1, 2).reshape(x[dst].shape) * keys.reached
         out = layer.out_lin.lins[dst](f.gelu(message))
         found[dst] = torch.lerp(x[dst], out.to(x[dst].dtype), layer.skip[dst].sigmoid().to(x[dst].dtype))
     return found
-
-
-def _told(batch: DenseBatch, dst: str, x: Mapping[str, Tensor], maps: Mapping[EdgeType, Tensor]) -> Tensor:
-    """Keys or values of a destination type, (snapshots, keys, hidden)."""
-    if dst in batch.keys:
-        return batch.keys[dst].mapped(x, maps, len(batch))
-    groups = batch.sources[dst]
-    made = [_mapped(x[src], [maps[kind] for kind in kinds], len(batch)) for src, kinds in groups.items()]
-    return torch.cat(made, 1) if len(made) > 1 else made[0]
-
-
-def _mapped(x: Tensor, maps: Sequence[Tensor], snapshots: int) -> Tensor:
-    """What the maps make of each node, one beside the other, (snapshots, nodes times maps, hidden)."""
-    return linear(x, torch.cat(list(maps))).view(snapshots, -1, len(maps[0]))
 
 
 def _as(bias: Tensor, dtype: torch.dtype) -> Tensor:

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from nexus.errors import InputError
 from nexus.nn.blocks import BlockBatch, block_batch
-from nexus.nn.dense import DenseBatch, attend, dense_batch, dense_cells, packed_batch
+from nexus.nn.dense import DenseBatch, attend, dense_batch, packed_batch
 from nexus.nn.hetero import EdgeType, Metadata, Tensors
-from nexus.nn.keys import packed_cells
+from nexus.nn.keys import cells_of_every, cells_of_linked
 from nexus.nn.pyg import HGTConv
 
 __all__ = [
@@ -136,10 +136,10 @@ def choose(snapshot: Tensors, edge_types: Collection[EdgeType]) -> Way:
     """
     edges = _edges(snapshot)
     terms = edges + sum(len(snapshot.ids.get(src, ())) for src, _, _ in edge_types)
-    cells = dense_cells([snapshot])
+    cells = cells_of_every([snapshot])
     if cells <= min(CELLS_PER_TERM * edges, CELLS_AT_ONCE):
         return "dense"
-    packed = packed_cells([snapshot])
+    packed = cells_of_linked([snapshot])
     way: Way = "packed" if 2 * packed < cells else "dense"
     fewest = packed if way == "packed" else cells
     return way if fewest <= min(CELLS_PER_TERM * terms, CELLS_AT_ONCE) else "blocks"
@@ -155,7 +155,7 @@ def batches(
         if way == "blocks":
             step = edges_at_once // max(1, math.ceil(sum(map(_edges, run)) / len(run)))
         else:
-            step = cells_at_once // max(1, (dense_cells if way == "dense" else packed_cells)(run))
+            step = cells_at_once // max(1, (cells_of_every if way == "dense" else cells_of_linked)(run))
         for start in range(0, len(run), max(1, step)):
             yield WAYS[way](run[start : start + max(1, step)])
 
