@@ -158,7 +158,7 @@ def mapped(x: Tensor, maps: Sequence[Tensor], snapshots: int) -> Tensor:
 
 
 def cells_of_every(snapshots: Sequence[Tensors]) -> int:
-    """Cells of the attention of one of these snapshots in a batch of all, where each node is a key: each takes memory."""
+    """Cells of attention of one of these snapshots in a batch of all where each node is a key: each takes memory."""
     edge_types = {kind for each in snapshots for kind, index in each.edge_index.items() if index.shape[1]}
     most = {end: max(len(each.ids.get(end, ())) for each in snapshots) for kind in edge_types for end in kind[::2]}
     return sum(most[src] * most[dst] for src, _, dst in edge_types)
