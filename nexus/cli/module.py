@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
 import click
 
-from nexus.contract.cli import verbs
+from nexus.contract.cli import load, verbs
 from nexus.modules import MODULES
-
-if TYPE_CHECKING:
-    from nexus.contract.module import Module
 
 
 class Modules(click.Group):
@@ -25,7 +19,7 @@ class Modules(click.Group):
         """The verbs of a module."""
         if cmd_name == "list":
             return list_
-        return verbs(cmd_name, lambda: load(cmd_name)) if cmd_name in MODULES else None
+        return verbs(cmd_name, lambda: load(MODULES[cmd_name])) if cmd_name in MODULES else None
 
 
 @click.group(cls=Modules)
@@ -38,9 +32,3 @@ def list_() -> None:
     """List the modules, and where each lives."""
     for name, path in sorted(MODULES.items()):
         click.echo(f"{name:<24} {path}")
-
-
-def load(name: str) -> Module[Any]:
-    """The module of that name."""
-    path, attribute = MODULES[name].split(":")
-    return getattr(import_module(path), attribute)  # type: ignore[no-any-return]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from nexus import log
 from nexus.contract.options import FIT, HPO, MANY, ONE, PLAN, PREDICT, TRAIN, Asked, with_options
 from nexus.contract.terminal import bar, epochs, run
 
@@ -31,9 +33,16 @@ class Verbs(click.Group):
         return super().parse_args(ctx, args if asks_for_help or set(args[:1]) & set(verbs) else ["train-best", *args])
 
 
-def main(module: Module[Any]) -> None:
-    """`python -m` of a module's file."""
-    run(verbs(module.name, lambda: module, kind=Verbs))
+def main(name: str, path: str) -> None:
+    """`python -m` of a module's file; `path` is where the module lives, as file:attribute."""
+    log.configure()
+    run(verbs(name, lambda: load(path), kind=Verbs))
+
+
+def load(path: str) -> Module[Any]:
+    """The module that lives there, as file:attribute."""
+    file, attribute = path.split(":")
+    return getattr(import_module(file), attribute)  # type: ignore[no-any-return]
 
 
 def verbs(name: str, get: Get, kind: type[click.Group] = click.Group) -> click.Group:

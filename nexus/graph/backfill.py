@@ -70,14 +70,12 @@ def _fill(database: Database, module: Learned[Any, Any], asked: Asked, build: bo
 
 
 def _module(name: str) -> Learned[Any, Any]:
-    from importlib import import_module
-
+    from nexus.contract.cli import load
     from nexus.contract.module import Learned
 
     if name not in MODULES:
         raise InputError(f"module {name!r}: there is none; there are {', '.join(sorted(MODULES))}")
-    path, attribute = MODULES[name].split(":")
-    module = getattr(import_module(path), attribute)
+    module = load(MODULES[name])
     if not isinstance(module, Learned) or module.output != OUTPUT:
         raise InputError(f"module {name!r} gives {module.output}; name a learned one that gives {OUTPUT}")
     return module

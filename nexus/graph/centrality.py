@@ -7,6 +7,11 @@ All nodes and all relations count, as one simple undirected graph: two companies
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before what takes seconds to import, so that help is quick
+    from nexus.contract.cli import main
+
+    main("centrality", "nexus.graph.centrality:CENTRALITY")
+
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -155,8 +160,3 @@ def _ends(graph: Graph) -> Iterator[tuple[str, Ints]]:
 
 
 CENTRALITY = Centrality()
-
-if __name__ == "__main__":
-    from nexus.contract.cli import main
-
-    main(CENTRALITY)

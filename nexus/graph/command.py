@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime
 from typing import Any
 
 import click
+
+from nexus.contract.terminal import run
 
 Bar = Callable[[str], AbstractContextManager[Callable[[Iterable[Any]], Iterable[Any]]]]
 DAY = click.DateTime(["%Y-%m-%d"])
@@ -35,6 +37,11 @@ def snapshots_command(bar: Bar) -> click.Command:
     return snapshots
 
 
+def main() -> None:
+    """`python -m nexus.graph.snapshots`."""
+    run(snapshots_command(_years))
+
+
 def _build(
     bar: Bar,
     name: str,
@@ -60,3 +67,18 @@ def _build(
 
 def _day(moment: datetime | None) -> date | None:
     return None if moment is None else moment.date()
+
+
+@contextmanager
+def _years(what: str) -> Iterator[Callable[[Iterable[date]], Iterable[date]]]:
+    """One line a year on standard error."""
+
+    def walk(days: Iterable[date]) -> Iterator[date]:
+        year = 0
+        for day in days:
+            if day.year != year:
+                click.echo(f"{what}: {day.year}", err=True)
+                year = day.year
+            yield day
+
+    yield walk

@@ -1,10 +1,16 @@
-"""Snapshots of a graph on many days: built, compared with what is there, and stored where they differ."""
+"""Snapshots of a graph on many days: built, compared with what is there, and stored where they differ.
+
+python -m nexus.graph.snapshots
+"""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+if __name__ == "__main__":  # before what takes seconds to import, so that help is quick
+    from nexus.graph.command import main
+
+    main()
+
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -18,7 +24,7 @@ from nexus.db.graph_versions import up_to_date
 from nexus.db.panel import Panel
 from nexus.db.relations import Relations
 from nexus.db.sessions import Sessions, read_sessions
-from nexus.errors import InputError, NexusError
+from nexus.errors import InputError
 from nexus.graph.compose import compose
 from nexus.graph.recipes import Recipe
 from nexus.maths.types import Dates
@@ -181,33 +187,3 @@ def _write(
 
 def _microseconds(close: datetime) -> int:
     return round(close.timestamp() * 1_000_000)
-
-
-def main() -> None:
-    """`python -m nexus.graph.snapshots`."""
-    from nexus.graph.command import snapshots_command
-
-    try:
-        snapshots_command(_lines)()
-    except NexusError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_status)
-
-
-@contextmanager
-def _lines(what: str) -> Iterator[Progress]:
-    """One line a year on standard error."""
-
-    def walk(days: Iterable[date]) -> Iterator[date]:
-        year = 0
-        for day in days:
-            if day.year != year:
-                print(f"{what}: {day.year}", file=sys.stderr, flush=True)
-                year = day.year
-            yield day
-
-    yield walk
-
-
-if __name__ == "__main__":
-    main()

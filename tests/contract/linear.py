@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from nexus.contract.cli import main
+
+    main("linear", "contract.linear:LINEAR")
+
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -117,8 +122,3 @@ class Linear(TorchLearned[Rows]):
 
 
 LINEAR = Linear()
-
-if __name__ == "__main__":
-    from nexus.contract.cli import main
-
-    main(LINEAR)

@@ -97,3 +97,17 @@ def test_help_loads_neither_torch_nor_pandas(name: str) -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split(maxsplit=1) == ["8", "[]\n"]
+
+
+@pytest.mark.parametrize("file", [*(path.split(":")[0] for path in MODULES.values()), "nexus.graph.snapshots"])
+def test_neither_does_the_help_of_its_file(file: str) -> None:
+    code = (
+        "import sys, json, io, contextlib, runpy\n"
+        "sys.argv[1:] = ['--help']\n"
+        "said = io.StringIO()\n"
+        "with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):\n"
+        f"    runpy.run_module({file!r}, run_name='__main__', alter_sys=True)\n"
+        "print(said.getvalue().count('Usage'), json.dumps(sorted({'torch', 'pandas', 'numba'} & set(sys.modules))))\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split(maxsplit=1) == ["1", "[]\n"]

@@ -8,12 +8,12 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from nexus.contract.cli import load
 from nexus.contract.fit import Epoch, Report, silent
 from nexus.contract.module import Learned, Module
 from nexus.contract.reading import chunks_of, days_of, read_prediction
@@ -37,8 +37,7 @@ class Trial:
 
     @property
     def module(self) -> Module[Any]:
-        file, attribute = self.path.split(":")
-        return getattr(import_module(file), attribute)  # type: ignore[no-any-return]
+        return load(self.path)
 
     @property
     def options(self) -> dict[str, Any]:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before what takes seconds to import, so that help is quick
+    from nexus.contract.cli import main
+
+    main("gat_baseline", "nexus.graph.gnn.baseline:GAT_BASELINE")
+
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,8 +55,3 @@ class GATBaseline(NodeTask):
 
 
 GAT_BASELINE = GATBaseline()
-
-if __name__ == "__main__":
-    from nexus.contract.cli import main
-
-    main(GAT_BASELINE)

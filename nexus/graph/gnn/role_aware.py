@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before what takes seconds to import, so that help is quick
+    from nexus.contract.cli import main
+
+    main("role_aware", "nexus.graph.gnn.role_aware:ROLE_AWARE")
+
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -144,8 +149,3 @@ class RoleAware(NodeTask):
 
 
 ROLE_AWARE = RoleAware()
-
-if __name__ == "__main__":
-    from nexus.contract.cli import main
-
-    main(ROLE_AWARE)

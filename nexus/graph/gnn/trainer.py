@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before what takes seconds to import, so that help is quick
+    from nexus.contract.cli import main
+
+    main("hgt", "nexus.graph.gnn.trainer:HGT")
+
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
@@ -203,10 +208,3 @@ def _encoder(state: TorchState) -> HGTEncoder:
 
 
 HGT = HGTLinks()
-
-if __name__ == "__main__":
-    from nexus import log as console
-    from nexus.contract.cli import main
-
-    console.configure()
-    main(HGT)
