@@ -14,7 +14,7 @@ from nexus.contract.reading import Calendar, read_prediction
 from nexus.contract.runner import recorded, restore, run_of
 from nexus.contract.splits import Chunk
 from nexus.db.engine import Database
-from nexus.db.outputs import upsert
+from nexus.db.outputs import write_day, written_days
 from nexus.errors import InputError
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def explain(
     """UPSERT the explanations of `days` into `explanations`, one commit per day.
 
     chunk : whose weights speak; None for a module that is not learned
+    days : those that other weights of the chunk explained are explained again in any case
 
     Raises
     ------
@@ -58,22 +59,24 @@ def explain(
         When there are no such weights, or the module explains in other columns or numbers than it should.
     """
     restored = restore(module, chunk, params=params, seed=seed, device=device, home=home)
-    panel, calendar = read_prediction(database, module, sorted(days), load_id), Calendar.read(database)
     number = chunk.number if chunk else 0
+    with database.read() as connection:
+        explained = written_days(connection, "explanations", module.version, number)
+        others = explained - written_days(connection, "explanations", module.version, number, restored.weights)
+    days = sorted(others.union(days))
+    panel, calendar = read_prediction(database, module, days, load_id), Calendar.read(database)
     told_of = {**restored.params, "chunk": number, "weights": restored.weights, "explains": True}
     rows = 0
     run = run_of(module, panel, told_of, panel.fingerprint)
     trained_to = chunk.trained_to if chunk else None
     with recorded(database, run, restored.device, trained_to) as running, numerical_threads():
-        for day in progress(sorted(days)):
+        for day in progress(days):
             found = checked(module, module.explain(restored.state, panel.blind(), day), day)
-            if len(found):
-                stamps = {
-                    "module": module.name, "model_version": module.version, "as_of": day, "chunk": number,
-                    "known_at": calendar.close(max(day, chunk.trained_to) if chunk else day), "run_id": running.run_id,
-                }  # fmt: skip
-                with database.write() as connection:
-                    rows += upsert(connection, "explanations", found.assign(**stamps))
+            of = {"module": module.name, "model_version": module.version, "chunk": number}
+            known_at = calendar.close(max(day, chunk.trained_to) if chunk else day)
+            said = found.assign(as_of=day, known_at=known_at, run_id=running.run_id, **of)
+            with database.write() as connection:
+                rows += write_day(connection, "explanations", said, day=day, **of)
         running.metrics = {"days": len(days), "rows": rows}
     return Explained(len(days), rows)
 

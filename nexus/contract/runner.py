@@ -19,7 +19,7 @@ from nexus.contract.reading import Calendar, chunks_of, read_prediction, read_tr
 from nexus.contract.splits import Chunk, Plan
 from nexus.contract.stamps import stamped
 from nexus.db.engine import Database
-from nexus.db.outputs import upsert, written_days
+from nexus.db.outputs import write_day, written_days
 from nexus.db.panel import Panel
 from nexus.db.runs import Run, begin_run, finish_run
 from nexus.errors import InputError
@@ -232,10 +232,9 @@ def predict(
         for day in progress(todo):
             found = module.predict(restored.state, panel.blind(), day)
             mute += len(found) == 0
-            if len(found):
-                stamps = stamped(module, found, day, chunk, calendar, running.run_id)
-                with database.write() as connection:
-                    rows += upsert(connection, module.output, stamps)
+            said = stamped(module, found, day, chunk, calendar, running.run_id) if len(found) else found
+            with database.write() as connection:
+                rows += write_day(connection, module.output, said, day=day, model_version=module.version, chunk=number)
         running.metrics = {"days": len(todo), "rows": rows, "silent": mute}
     return Predicted(number, len(todo), kept, rows, mute, running.run_id)
 

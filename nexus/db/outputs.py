@@ -79,6 +79,23 @@ def upsert(connection: Writing, table: str, rows: pa.Table | pd.DataFrame) -> in
     return changed
 
 
+def write_day(
+    connection: Writing, table: str, rows: pd.DataFrame, *, day: date, model_version: str, chunk: int, module: str = ""
+) -> int:
+    """Make `rows` all that a chunk says of a day: as `upsert`, and what it said there before and says no more goes.
+
+    rows : of that day, version, chunk and, in a table that has it, module; empty where it says nothing
+    Returns how many rows were inserted, changed or removed.
+    """
+    output = output_table(table)
+    changed = upsert(connection, table, rows) if len(rows) else 0
+    connection.execute(_LOCK, {"lock": LOCK, "of": f"{table} {model_version}"})
+    said = {"day": day, "version": model_version, "chunk": chunk, "module": module}
+    kept = {name: rows[name].tolist() if len(rows) else [] for name in _subject(output)}
+    gone: int = connection.execute(text(_unsaid(output)), {**said, **kept}).rowcount
+    return changed + gone
+
+
 def written_days(connection: Any, table: str, model_version: str, chunk: int, weights: str | None = None) -> set[date]:
     """Days of which the chunk has rows: what need not be computed again after an interruption.
 
@@ -196,6 +213,22 @@ def _anything(table: Table) -> str:
     return (
         f"SELECT EXISTS (SELECT FROM {table.name} WHERE {module}model_version = ANY(:versions) "
         f"AND company_id = ANY(:ids) AND {day_of(table)} BETWEEN :first AND :last AND chunk = ANY(:chunks))"
+    )
+
+
+def _subject(table: Table) -> list[str]:
+    """What a row of one day, version and chunk is about: the company, and in explanations the feature."""
+    return [name for name in ("company_id", "feature") if name in table.columns]
+
+
+@cache
+def _unsaid(table: Table) -> str:
+    module = "module = :module AND " if "module" in table.columns else ""
+    about = ", ".join(_subject(table))
+    kept = ", ".join(f"CAST(:{name} AS {table.columns[name].type}[])" for name in _subject(table))
+    return (
+        f"DELETE FROM {table.name} WHERE {module}model_version = :version AND {day_of(table)} = :day "
+        f"AND chunk = :chunk AND ({about}) NOT IN (SELECT * FROM unnest({kept}))"
     )
 
 

@@ -16,7 +16,9 @@ from nexus.contract.explain import explain
 from nexus.contract.reading import Calendar, chunks_of, read_prediction
 from nexus.contract.runner import restore, train
 from nexus.contract.splits import Chunk
+from nexus.contract.torch import TorchState
 from nexus.db.engine import Database
+from nexus.db.panel import Observations
 from nexus.errors import InputError
 
 FAST = {"epochs": 2, "batch": 512}
@@ -48,6 +50,27 @@ def test_rows_are_what_the_module_says(database: Database, chunk: Chunk, home: P
     assert [known.to_pydatetime() for known in found["known_at"]] == [closes[day] for day in found["as_of"]]
     assert explain(database, LINEAR, chunk, days, params=FAST, home=home).rows == 0
     assert rows(database).equals(found)
+
+
+class Terse(Linear):
+    """Explains the three that it holds to be the best."""
+
+    version = "terse-1"
+
+    def explain(self, state: TorchState, data: Observations, day: date) -> pd.DataFrame:
+        best = self.predict(state, data, day).nlargest(3, "score")["company_id"]
+        told = super().explain(state, data, day)
+        return told[told["company_id"].isin(best)].reset_index(drop=True)
+
+
+def test_of_what_earlier_weights_explained_nothing_is_left(database: Database, chunk: Chunk, home: Path) -> None:
+    terse, days = Terse(), chunk.test[:2]
+    for seed, asked in ((0, days), (1, days[:1])):
+        train(database, terse, chunk, params=FAST, home=home, seed=seed)
+        explain(database, terse, chunk, asked, params=FAST, home=home, seed=seed)
+        there = rows(database).query("model_version == 'terse-1'")
+        assert there["run_id"].nunique() == 1 and set(there["as_of"]) == set(days)
+        assert set(there.groupby("as_of")["company_id"].nunique()) == {3}
 
 
 class Careless(Linear):

@@ -232,6 +232,29 @@ def test_predicting_twice_changes_nothing_and_other_weights_everything(
     assert set(after["run_id"]) == {other.run_id}
 
 
+class Picky(Linear):
+    """Says something of those alone that it holds to be above the middle."""
+
+    version = "picky-1"
+
+    def predict(self, state: TorchState, data: Observations, day: date) -> pd.DataFrame:
+        rows = super().predict(state, data, day)
+        return rows[rows["score"] > 0].reset_index(drop=True)
+
+
+def test_what_earlier_weights_said_of_companies_that_these_leave_out_is_gone(
+    database: Database, chunks: list[Chunk], home: Path
+) -> None:
+    picky, chunk = Picky(), chunks[2]
+    for seed in (0, 1):
+        train(database, picky, chunk, home=home, seed=seed)
+        done = predict(database, picky, chunk, home=home, seed=seed)
+        statement = "SELECT * FROM graph_predictions WHERE model_version = :version"
+        there = query(database, statement, version=picky.version)
+        assert set(there["run_id"]) == {done.run_id}
+        assert (there["score"] > 0).all() and set(there["as_of"]) == set(chunk.predicted)
+
+
 def test_killed_while_predicting_the_days_written_are_kept(database: Database, chunks: list[Chunk], home: Path) -> None:
     chunk = chunks[0]
     train(database, LINEAR, chunk, home=home / "killed")
