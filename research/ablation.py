@@ -79,12 +79,12 @@ def main(
 
 def ablate(own: Database, asked: Asked, walk: Walk = iter) -> Verdict:
     """Fit what is not fitted yet, and compare."""
-    from nexus.graph.gnn.role_aware import ROLE_AWARE
+    from nexus.graph.gnn.node_task import HOLDING
     from research.role_aware.figures import metric, outcomes, verdict
     from research.role_aware.fits import scores
 
     found = scores(own, asked, walk)
-    came = outcomes(own, list(found["as_of"]), ROLE_AWARE.horizon)
+    came = outcomes(own, list(found["as_of"]), HOLDING)
     return verdict(metric(found, came), came.days, came.overlap)
 
 

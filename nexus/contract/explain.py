@@ -72,11 +72,16 @@ def explain(
     with recorded(database, run, restored.device, trained_to) as running, numerical_threads():
         for day in progress(days):
             found = checked(module, module.explain(restored.state, panel.blind(), day), day)
-            of = {"module": module.name, "model_version": module.version, "chunk": number}
             known_at = calendar.close(max(day, chunk.trained_to) if chunk else day)
-            said = found.assign(as_of=day, known_at=known_at, run_id=running.run_id, **of)
+            said = found.assign(
+                module=module.name, model_version=module.version, as_of=day, chunk=number, known_at=known_at,
+                run_id=running.run_id,
+            )  # fmt: skip
             with database.write() as connection:
-                rows += write_day(connection, "explanations", said, day=day, **of)
+                rows += write_day(
+                    connection, "explanations", said,
+                    day=day, model_version=module.version, chunk=number, module=module.name,
+                )  # fmt: skip
         running.metrics = {"days": len(days), "rows": rows}
     return Explained(len(days), rows)
 

@@ -17,7 +17,7 @@ from nexus.db.graph_reader import Snapshots
 from nexus.db.shape import INSTANT
 from nexus.errors import InputError, RefusedError
 
-__all__ = ["Snapshots", "graph_version", "write_graphs"]
+__all__ = ["Snapshots", "check_days", "graph_version", "write_graphs"]
 
 LOCK = 4203
 """First key of the advisory locks of graphs; the second is a hash of the graph's name."""
@@ -68,6 +68,12 @@ def write_graphs(
             _insert(connection, part, builder, load_id, closes)
         written += len(new)
     return written
+
+
+def check_days(connection: Writing, graph: str, builder: str, days: Sequence[date], load_id: int) -> None:
+    """Remember that the builder has looked at these days with the facts up to the load, whatever came of it."""
+    asked = {"graph": graph, "builder": builder, "days": list(days), "load_id": load_id}
+    connection.execute(_CHECK, asked)
 
 
 def _newest(
@@ -184,4 +190,8 @@ _NEWEST = text(
     "SELECT DISTINCT ON (snapshot_date) snapshot_date, content_hash, load_id FROM graph_snapshots "
     "WHERE graph = :graph AND builder = :builder AND load_id <= :load_id AND snapshot_date = ANY(:days) "
     "ORDER BY snapshot_date, load_id DESC"
+)
+_CHECK = text(
+    "INSERT INTO graph_checks SELECT :graph, :builder, day, :load_id FROM unnest(CAST(:days AS date[])) day "
+    "ON CONFLICT (graph, builder, snapshot_date) DO UPDATE SET load_id = greatest(graph_checks.load_id, :load_id)"
 )

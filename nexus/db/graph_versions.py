@@ -10,9 +10,9 @@ from sqlalchemy import text
 
 from nexus.db.engine import Database
 
-_NEWEST = text(
-    "SELECT snapshot_date, max(load_id) AS load_id FROM graph_snapshots "
-    "WHERE graph = :graph AND builder = :builder AND load_id <= :load_id GROUP BY 1"
+_CHECKED = text(
+    "SELECT snapshot_date FROM graph_checks WHERE graph = :graph AND builder = :builder "
+    "AND load_id BETWEEN :last AND :load_id"
 )
 _LAST_LOAD = text("SELECT coalesce(max(load_id), 0) FROM loads WHERE table_name = ANY(:tables) AND load_id <= :load_id")
 _VERSIONS = text("""
@@ -49,11 +49,11 @@ def versions(database: Database) -> list[Version]:
 
 
 def up_to_date(database: Database, graph: str, builder: str, tables: Sequence[str], load_id: int) -> frozenset[date]:
-    """Days that the builder has made since the last load of the tables it reads: building them again changes nothing.
+    """Days that the builder has looked at since the last load of the tables it reads: they would come out the same.
 
     load_id : later loads, and what was made of them, are not seen
     """
     asked = {"graph": graph, "builder": builder, "load_id": load_id}
     with database.read() as connection:
         last = connection.scalar(_LAST_LOAD, {"tables": list(tables), "load_id": load_id})
-        return frozenset(row.snapshot_date for row in connection.execute(_NEWEST, asked) if row.load_id >= last)
+        return frozenset(connection.scalars(_CHECKED, {**asked, "last": last}))

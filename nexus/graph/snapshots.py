@@ -10,7 +10,7 @@ if __name__ == "__main__":  # before what takes seconds to import, so that help 
 
     main()
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -19,7 +19,7 @@ import numpy as np
 from nexus.db.engine import Database
 from nexus.db.extent import price_extent
 from nexus.db.graph import UNDIRECTED, Graph
-from nexus.db.graph_store import write_graphs
+from nexus.db.graph_store import check_days, write_graphs
 from nexus.db.graph_versions import up_to_date
 from nexus.db.panel import Panel
 from nexus.db.relations import Relations
@@ -71,7 +71,7 @@ def build(
 
     days : sessions that have closed
     load_id : rows of later loads are not seen; default the highest now
-    progress : wraps the days that are built; a day is passed over that was built since the last load of what it reads
+    progress : wraps the days that are built; a day is passed over that was so since the last load of what it reads
 
     Interrupted and run again, it ends as if it had not been.
 
@@ -91,14 +91,14 @@ def build(
     written = empty = 0
     if todo:
         panel = _panel(database, recipe, todo, relations.load_id)
-        waiting: list[Graph] = []
+        waiting: dict[date, Graph] = {}
         for day in progress(todo):
             graph = compose(recipe, panel, relations, np.datetime64(day), _microseconds(closes[day]))
             empty += not graph.nodes
-            waiting += [graph] if graph.nodes else []
+            waiting[day] = graph
             if len(waiting) == AT_ONCE:
                 written += _write(database, recipe, waiting, relations.load_id, closes)
-                waiting = []
+                waiting.clear()
         written += _write(database, recipe, waiting, relations.load_id, closes)
     return Built(recipe.name, recipe.builder, relations.load_id, written, len(wanted) - written - empty, empty)
 
@@ -177,12 +177,13 @@ def _panel(database: Database, recipe: Recipe, days: Sequence[date], load_id: in
 
 
 def _write(
-    database: Database, recipe: Recipe, graphs: Sequence[Graph], load_id: int, closes: dict[date, datetime]
+    database: Database, recipe: Recipe, made: Mapping[date, Graph], load_id: int, closes: dict[date, datetime]
 ) -> int:
-    if not graphs:
-        return 0
+    graphs = [graph for graph in made.values() if graph.nodes]
     with database.write() as connection:
-        return write_graphs(connection, graphs, builder=recipe.builder, load_id=load_id, closes=closes)
+        written = write_graphs(connection, graphs, builder=recipe.builder, load_id=load_id, closes=closes)
+        check_days(connection, recipe.name, recipe.builder, list(made), load_id)
+    return written
 
 
 def _microseconds(close: datetime) -> int:

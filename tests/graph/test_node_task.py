@@ -10,6 +10,8 @@ import torch
 from graph.node_market import NodeMarket
 from scipy import stats
 
+from nexus.contract.reading import chunks_of, read_training
+from nexus.contract.splits import Plan
 from nexus.db.panel import Panel
 from nexus.errors import InputError
 from nexus.graph.gnn.baseline import GAT_BASELINE
@@ -157,6 +159,15 @@ def test_a_date_whose_window_is_not_over_is_dropped_and_counted(market: NodeMark
     assert len(examples.dates) in (2, 3) and examples.dropped == 4 - len(examples.dates)
     with pytest.raises(InputError, match="none of 1 training dates"):
         GAT_BASELINE.describe(GAT_BASELINE.examples(last, market.days[-1:]))
+
+
+def test_no_day_of_training_or_validation_is_lost(market: NodeMarket) -> None:
+    """The panel of a part ends where the labels of its last day do."""
+    plan = Plan(first_train_months=12, validation_months=3, test_months=6)
+    for chunk in chunks_of(market.database, GAT_BASELINE, plan)[:3]:
+        panels = read_training(market.database, GAT_BASELINE, chunk)
+        assert GAT_BASELINE.examples(panels.train, chunk.train[-3:]).dropped == 0
+        assert GAT_BASELINE.examples(panels.validation, chunk.validation).dropped == 0
 
 
 def test_label_and_rank_of_a_date(nodes: Nodes) -> None:

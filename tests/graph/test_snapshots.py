@@ -229,6 +229,17 @@ def test_built_once_and_then_unchanged(own: Database) -> None:
     assert len(known) == len(days) and all(known)
 
 
+def test_after_a_load_that_changes_nothing_the_days_are_looked_at_once(own: Database) -> None:
+    days = choose_days(own)
+    build(own, MONTHLY, days)
+    _supplies(own, days[-1])
+    walked: list[list[date]] = []
+    for _ in range(2):
+        again = build(own, MONTHLY, days, progress=lambda left: walked.append(list(left)) or walked[-1])
+        assert (again.written, again.unchanged) == (0, len(days))
+    assert walked == [days]
+
+
 def test_the_days_asked_for_do_not_matter(own: Database) -> None:
     """A day built alone is as it is among all."""
     days = choose_days(own)[-4:]

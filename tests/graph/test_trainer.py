@@ -149,6 +149,12 @@ class TestLoss:
         assert HGT.loss(state, more) < before
         assert HGT.metrics(state, more)["company-competes-extended/all/edges"] > 0
 
+    def test_of_a_node_type_that_training_never_saw_nothing_is_known_and_the_question_counts(self, state, links):
+        more = Links(tuple(with_rivals(links.graphs)))
+        told = [(asked, score) for asked, score in HGT.marks(state, more) if asked.edge_type == RIVALS]
+        assert len(told) == sum(asked.edge_type == RIVALS for asked in more.asked) > 0
+        assert all(score.auc == 0.5 for _, score in told)
+
     def test_a_complete_type_teaches_nothing(self):
         nodes = {"company": [1, 2, 3]}
         full = {BOARD: {(1, 2), (1, 3), (2, 3)}}

@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 from made_rows import SUPPLY, edges, embedding, graph, put, some_loads, some_run
-from small_market import COMPANIES, SESSIONS, Market, build, close_of
+from small_market import COMPANIES, SECTORS, SESSIONS, Market, build, close_of
 from sqlalchemy import text
 
 from nexus.db.engine import Database
 from nexus.db.graph import Graph
 from nexus.db.graph_store import write_graphs
+from nexus.db.load import begin_run, load
 from nexus.db.panel import Panel
 from nexus.maths.hlz import threshold
 from nexus.maths.types import Floats
@@ -45,6 +47,8 @@ HAND, STILL, GAP = 4, 15, 30
 """Month-ends: of the graph by hand, with embeddings that stay, and without any."""
 BY_HAND = ((0, 1), (0, 2), (3, 0), (6, 29))
 """Supplier, customer."""
+FEW = 26
+"""Month-end: embeddings of the first sector and of one company of the second."""
 HALF_MISSING = 12
 """A company without an embedding at every second month-end."""
 
@@ -73,12 +77,20 @@ def told(database: Database) -> Told:
     months = market.days.to_period("M")
     told = Told(market, [p for p in range(SESSIONS - 1) if months[p] != months[p + 1]])
     random = np.random.default_rng(11)
-    load = some_loads(database, 1)[0]
-    run = some_run(database, load)
-    write_supply(database, told, random, load)
+    first = some_loads(database, 1)[0]
+    run = some_run(database, first)
+    write_other_sectors(database, told)
+    write_supply(database, told, random, first)
     write_embeddings(database, told, random, run)
     write_centrality(database, told, random, run)
     return told
+
+
+def write_other_sectors(database: Database, told: Told) -> None:
+    """A second scheme, by which all are of one sector."""
+    frame = told.market.tables["classifications"].assign(scheme="SIM", code="all")
+    rows = pa.Table.from_pandas(frame, preserve_index=False)
+    load(database, begin_run(database, "test"), "classifications", rows, source="test", file=None, known_at_given=True)
 
 
 def write_supply(database: Database, told: Told, random: np.random.Generator, load: int) -> None:
@@ -107,6 +119,8 @@ def write_embeddings(database: Database, told: Told, random: np.random.Generator
                 drawn[: COMPANIES - 9] = told.vectors[chunk, month - 1][: COMPANIES - 9]
             if month % 2 and month != STILL:
                 drawn[HALF_MISSING] = np.nan
+            if month == FEW:
+                drawn[[place for place in range(2, COMPANIES) if place % SECTORS]] = np.nan
             told.vectors[chunk, month] = drawn.astype(np.float64)
             known = max(close_of(told.day(month)), close_of(trained)).to_pydatetime()
             more = {"model_version": MODEL, "chunk": chunk, "trained_to": trained}
@@ -266,6 +280,11 @@ def test_distance_from_the_sector(panel: Panel, told: Told) -> None:
             fellows = [p for p in fellows if np.isfinite(vectors[p]).all()]
             expected[place] = cosine_distance(vectors[place], np.mean(vectors[fellows], axis=0))
         np.testing.assert_allclose(score(panel, "sector_embedding_distance", told.day(month)), expected, atol=1e-12)
+
+
+def test_one_alone_in_its_sector_has_no_distance_whatever_another_scheme_says(panel: Panel, told: Told) -> None:
+    found = score(panel, "sector_embedding_distance", told.day(FEW))
+    assert np.flatnonzero(np.isfinite(found)).tolist() == list(range(0, COMPANIES, SECTORS))
 
 
 @pytest.fixture

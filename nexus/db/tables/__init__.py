@@ -15,6 +15,7 @@ from nexus.db.tables.facts import (
 from nexus.db.tables.graph import (
     centrality_history,
     explanations,
+    graph_checks,
     graph_edge_arrays,
     graph_node_arrays,
     graph_predictions,
@@ -70,6 +71,7 @@ __all__ = [
     "factor_evaluations",
     "factor_values",
     "fundamentals",
+    "graph_checks",
     "graph_edge_arrays",
     "graph_node_arrays",
     "graph_predictions",

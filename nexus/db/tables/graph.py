@@ -65,6 +65,15 @@ graph_snapshots = Table(
 )  # fmt: skip
 Index("ix_graph_snapshots_graph_snapshot_date", graph_snapshots.c.graph, graph_snapshots.c.snapshot_date)
 
+graph_checks = Table(
+    "graph_checks",
+    metadata,
+    Column("graph", Text, primary_key=True),
+    Column("builder", Text, primary_key=True),
+    Column("snapshot_date", Date, primary_key=True),
+    Column("load_id", BigInteger, nullable=False, comment="the facts up to it were seen when the day was last built"),
+)
+
 graph_node_arrays = Table(
     "graph_node_arrays",
     metadata,

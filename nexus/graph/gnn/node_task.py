@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from nexus.graph.gnn.node_edges import NodeOcclusion
 
+HOLDING = 21
+"""Sessions over which a return is told."""
 LEAST = 10
 """Companies with a label that a date needs to be an example."""
 LOSSES = ("cross_entropy", "weighted", "focal")
@@ -95,7 +97,7 @@ class NodeTask(TorchLearned[NodeExamples]):
 
     inputs = INPUTS
     output = "graph_predictions"
-    horizon = 21
+    horizon = HOLDING + 1  # a return is from the session after the day
     warm_up = 400
     defaults: ClassVar[Mapping[str, Any]] = {
         "hidden": 256, "heads": 4, "layers": 2, "dropout": 0.1, "lr": 5e-4, "weight_decay": 1e-5, "epochs": 60,
@@ -123,7 +125,7 @@ class NodeTask(TorchLearned[NodeExamples]):
 
     def examples(self, data: Panel, days: Sequence[date]) -> NodeExamples:
         """Nodes and forward returns of the days whose window is over and that have labels enough."""
-        forward = _forward(data, days, self.horizon)
+        forward = _forward(data, days)
         seen = data.blind()
         known: dict[str, Nodes] = {}
         found = []
@@ -257,13 +259,13 @@ def types_of(params: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, str,
     return list(params["node_types"]), [kind for kind in kinds if base(kind) not in params["without"]]
 
 
-def _forward(data: Panel, days: Sequence[date], horizon: int) -> Floats:
-    """Return of each company from the session after each day over the horizon, (n_days, n_companies)."""
+def _forward(data: Panel, days: Sequence[date]) -> Floats:
+    """Return of each company from the session after each day over HOLDING sessions, (n_days, n_companies)."""
     ahead, seen = data.ahead, data.blind()
     upto = slice(ahead.market_last + 1)
     rows = np.array([seen.row(day) for day in days], np.int64)
     grown = wealth(ahead.total_return[upto], ahead.has_bar[upto])
-    return forward_return(grown, rows, horizon, ahead.delisting).returns
+    return forward_return(grown, rows, HOLDING, ahead.delisting).returns
 
 
 def _share(examples: NodeExamples, kind: str) -> float:

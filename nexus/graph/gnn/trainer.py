@@ -128,10 +128,11 @@ class HGTLinks(TorchLearned[Links]):
         embedded = self.embeddings(state, examples.raw)
         for asked in examples.asked:
             source, _, target = asked.edge_type
-            at = embedded[asked.place]
+            at, put = embedded[asked.place], asked.question
+            logits = np.zeros(len(put.src))  # of a type that training never saw nothing is said: chance
             if source in at and target in at:
-                logits = (at[source][asked.question.src] * at[target][asked.question.dst]).sum(axis=1)
-                yield asked, mark(asked.day, asked.question, logits)
+                logits = (at[source][put.src] * at[target][put.dst]).sum(axis=1)
+            yield asked, mark(asked.day, put, logits)
 
     def embeddings(self, state: TorchState, snapshots: Sequence[Tensors]) -> list[dict[str, np.ndarray]]:
         """Of each snapshot, features as `nexus.graph.gnn.data` gives them: node type -> (n, hidden)."""

@@ -153,10 +153,11 @@ def _sector_distance(data: Observations, day: date, params: Params) -> Floats:
     for scheme in SCHEMES[::-1]:
         sector = view.sector(scheme)
         counted = there & (sector >= 0)
-        fellows = np.bincount(sector[counted], minlength=1)
+        fellows = np.bincount(sector[counted], minlength=sector.max(initial=0) + 1)
         total = np.zeros((len(fellows), own.shape[1]))
         np.add.at(total, sector[counted], own[counted])
         told = counted & (fellows[np.maximum(sector, 0)] > 1)
+        distance[counted] = np.nan  # one alone in its sector has no fellows of another scheme
         distance[told] = 1 - _cosine(own[told], total[sector[told]] - own[told])
     return distance
 
