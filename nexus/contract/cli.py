@@ -28,9 +28,8 @@ class Verbs(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the verb where it is left out."""
-        verbs = self.list_commands(ctx)
-        asks_for_help = any(arg in ("-h", "--help") for arg in args)
-        return super().parse_args(ctx, args if asks_for_help or set(args[:1]) & set(verbs) else ["train-best", *args])
+        known = {*self.list_commands(ctx), "-h", "--help"}
+        return super().parse_args(ctx, args if set(args[:1]) & known else ["train-best", *args])
 
 
 def main(name: str, path: str) -> None:
@@ -183,6 +182,8 @@ def _write(get: Get, options: dict[str, Any], choose: Choose, *, last_day: bool)
     common: dict[str, Any] = {"again": asked.again, "load_id": asked.load_id}
     if not isinstance(module, Learned):
         days = days_of(database, module, asked.plan, asked.load_id)
+        if not days:
+            raise asked.plan.empty()
         with bar(module.name) as walk:
             done = predict(database, module, days=days[-1:] if last_day else days, progress=walk, **common)
         click.echo(f"{module.name}: {done}")

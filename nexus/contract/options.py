@@ -158,9 +158,12 @@ def _numbers(text: str) -> list[int]:
     try:
         for part in text.split(","):
             first, _, last = part.partition("-")
-            found.update(range(int(first), int(last or first) + 1))
+            span = range(int(first), int(last or first) + 1)
+            if not span:
+                raise ValueError(f"{part} is empty")
+            found.update(span)
     except ValueError as error:
-        raise InputError(f"chunks {text!r}: write numbers and spans, as 0-3,7") from error
+        raise InputError(f"chunks {text!r}: write numbers and spans, as 0-3,7 ({error})") from error
     return sorted(found)
 
 
@@ -179,10 +182,14 @@ def _pair(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise InputError(f"set {text!r}: write key=value")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
+    if value.lower() in ("true", "false"):
+        return name, value.lower() == "true"
+    for read in (json.loads, float):
+        try:
+            return name, read(value)
+        except ValueError:
+            continue
+    return name, value
 
 
 def _every(text: str) -> Literal["month"] | int:

@@ -12,6 +12,8 @@ from nexus.contract.module import Learned
 from nexus.errors import InputError
 
 BEST = "best_params.json"
+COUNTS = ("epochs", "patience", "report_every", "accumulate")
+"""Of the basics, those of which there is at least one."""
 
 
 def settled(module: Learned[Any, Any], *given: Mapping[str, Any]) -> dict[str, Any]:
@@ -20,14 +22,18 @@ def settled(module: Learned[Any, Any], *given: Mapping[str, Any]) -> dict[str, A
     Raises
     ------
     InputError
-        For a parameter that the module does not have, or a value that is not plain JSON.
+        For a parameter that the module does not have, or a value of another kind than the module's own.
     """
-    settled = {**module.basics, **module.defaults}
+    own = {**module.basics, **module.defaults}
+    settled = dict(own)
     for params in given:
-        for name in params:
-            if name not in settled:
-                raise InputError(f"{module.name}: no parameter {name!r}; {_nearest(name, settled)}")
-        settled = {**settled, **params}
+        for name, value in plain(module.name, params).items():
+            if name not in own:
+                raise InputError(f"{module.name}: no parameter {name!r}; {_nearest(name, own)}")
+            settled[name] = _like(f"{module.name}: {name}", own[name], value)
+    for name in COUNTS:
+        if settled.get(name, 1) < 1:
+            raise InputError(f"{module.name}: {name} {settled[name]}: give 1 or more")
     return plain(module.name, settled)
 
 
@@ -69,6 +75,15 @@ def write_best_params(home: Path, module: Learned[Any, Any], params: Mapping[str
     new.write_text(json.dumps({"params": plain(module.name, params), **about}, indent=2, default=str), encoding="utf-8")
     new.replace(path)
     return path
+
+
+def _like(what: str, own: Any, given: Any) -> Any:
+    """The value given, which is of the kind of the module's own: a whole number may stand for any number."""
+    if isinstance(own, float) and type(given) is int:
+        return float(given)
+    if type(given) is not type(own):
+        raise InputError(f"{what} {given!r}: a {type(given).__name__}; give a {type(own).__name__}, as {own!r}")
+    return given
 
 
 def _nearest(name: str, known: Mapping[str, Any]) -> str:

@@ -47,6 +47,10 @@ class Plan:
         if self.days != "month" and int(self.days) < 1:
             raise InputError(f"days {self.days}: `month`, or every so many sessions, at least 1")
 
+    def empty(self) -> InputError:
+        """What to raise where it has no day."""
+        return InputError(f"no day between {self.start or 'the first'} and {self.end or 'the last'}; widen the window")
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -111,7 +115,7 @@ def chunks(days: Sequence[date], sessions: Days, horizon: int, plan: Plan) -> li
     """
     chosen = np.array([day for day in days if _inside(day, plan)], dtype="datetime64[D]")
     if not len(chosen):
-        raise InputError(f"no day between {plan.start or 'the first'} and {plan.end or 'the last'}; widen the window")
+        raise plan.empty()
     cut = _Cut(chosen, _rows(chosen, sessions), sessions, horizon, plan)
     bounds = [_single(chosen, plan)] if plan.single_fit else _walk(chosen, plan)
     numbered = enumerate(bounds, SINGLE_FIT if plan.single_fit else 0)

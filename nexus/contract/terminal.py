@@ -31,6 +31,9 @@ def run(command: click.Command) -> None:
     except NexusError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_status)
+    except OSError as error:  # it names the file
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
         sys.exit(130)

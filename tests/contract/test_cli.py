@@ -20,6 +20,7 @@ from sqlalchemy import text
 from nexus.cli.module import module as nexus_module
 from nexus.contract.cli import Verbs, verbs
 from nexus.contract.module import Module
+from nexus.contract.options import Asked
 from nexus.contract.params import best_params, settled, write_best_params
 from nexus.contract.reading import chunks_of
 from nexus.contract.runner import train
@@ -108,6 +109,11 @@ def test_parameters_come_from_hpo_a_file_or_by_hand(configured: Settings, tmp_pa
     [
         (["--set", "widht=3"], r"linear: no parameter 'widht'; did you mean 'width'"),
         (["--set", "width"], r"set 'width': write key=value"),
+        (["--set", "width=wide"], r"linear: width 'wide': a str; give a int, as 8"),
+        (["--set", "width=2.5"], r"linear: width 2.5: a float; give a int, as 8"),
+        (["--set", "amp=1"], r"linear: amp 1: a int; give a bool, as True"),
+        (["--set", "patience=0"], r"linear: patience 0: give 1 or more"),
+        (["train-best-all", "--chunks", "3-1"], r"chunks '3-1': write numbers and spans, as 0-3,7 \(3-1 is empty\)"),
         (["--params", "nowhere.json"], r"params nowhere.json: .*; give a JSON object, or a file"),
         (["--params", "[1]"], r"params \[1\]: .*; give a JSON object"),
         (["--days", "weekly"], r"days 'weekly': write `month`, or a number of sessions"),
@@ -185,6 +191,8 @@ def test_a_module_that_is_not_learned_predicts_and_says_that_it_learns_nothing(d
         rows = connection.execute(text("SELECT * FROM centrality_history WHERE model_version = 'sizes-1'")).all()
     assert {row.split for row in rows} == {"none"} and {row.chunk for row in rows} == {0}
     assert all(row.known_at.date() == row.as_of for row in rows)
+    with pytest.raises(InputError, match="no day between 2030-01-01 and the last; widen the window"):
+        said("predict", "--from", "2030-01-01", module=sizes)
 
 
 def test_the_verbs_of_every_module_hang_under_nexus() -> None:
@@ -213,3 +221,21 @@ def test_a_file_of_a_module_is_its_command_line(database: Database, configured: 
     assert wrong.returncode == 2
     assert wrong.stderr.startswith("error: linear: no parameter 'x'; there are epochs, ")
     assert len(wrong.stderr.splitlines()) == 1
+    nowhere = [*command, "--home", "/dev/null/models"]
+    wrong = subprocess.run(nowhere, env=environment, capture_output=True, text=True, check=False)
+    assert wrong.returncode == 1 and wrong.stderr.splitlines()[-1].startswith("error: [Errno 20] Not a directory")
+    assert "Traceback" not in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("amp=False", False), ("amp=true", True), ("lr=.5", 0.5), ("lr=1", 1.0), ("schedule=cosine", "cosine")],
+)
+def test_a_parameter_is_read_as_people_write_it(text: str, value: object) -> None:
+    name = text.partition("=")[0]
+    given = settled(LINEAR, Asked(params="{}", settings_=(text,)).given(LINEAR))[name]
+    assert given == value and type(given) is type(value)
+
+
+def test_help_after_other_arguments_is_help() -> None:
+    assert "--tensorboard" in said("--epochs", "2", "--help")

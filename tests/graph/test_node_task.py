@@ -17,7 +17,7 @@ from nexus.errors import InputError
 from nexus.graph.gnn.baseline import GAT_BASELINE
 from nexus.graph.gnn.node_inputs import FEATURES, INPUTS, Nodes, base, nodes_at, price_features
 from nexus.graph.gnn.node_metrics import date_metrics, mean_of
-from nexus.graph.gnn.node_task import Example, NodeExamples
+from nexus.graph.gnn.node_task import Example, NodeExamples, types_of
 from nexus.maths.ic import rank_ic
 
 
@@ -168,6 +168,13 @@ def test_no_day_of_training_or_validation_is_lost(market: NodeMarket) -> None:
         panels = read_training(market.database, GAT_BASELINE, chunk)
         assert GAT_BASELINE.examples(panels.train, chunk.train[-3:]).dropped == 0
         assert GAT_BASELINE.examples(panels.validation, chunk.validation).dropped == 0
+
+
+def test_a_relation_to_leave_out_that_is_not_there_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    described = {"node_types": ["company"], "edge_types": [["company", "supplies", "company"]]}
+    assert types_of({**described, "without": ["supplies"]}) == (["company"], []) and not caplog.records
+    types_of({**described, "without": ["suplies"]})
+    assert caplog.messages == ["without suplies: no edge of training is; there are supplies"]
 
 
 def test_label_and_rank_of_a_date(nodes: Nodes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ LEAST = 10
 LOSSES = ("cross_entropy", "weighted", "focal")
 RANK_LOSSES = ("error", "correlation")
 LABELS = ("median", "up")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -255,6 +257,9 @@ def score_of(raw: Tensor) -> Tensor:
 
 def types_of(params: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, str, str]]]:
     """Node types and edge types that a network needs weights for, by what training described."""
+    known = {base((src, relation, dst)) for src, relation, dst in params["edge_types"]}
+    if strangers := sorted(set(params["without"]) - known):
+        log.warning("without %s: no edge of training is; there are %s", ", ".join(strangers), ", ".join(sorted(known)))
     kinds: list[tuple[str, str, str]] = [(src, relation, dst) for src, relation, dst in params["edge_types"]]
     return list(params["node_types"]), [kind for kind in kinds if base(kind) not in params["without"]]
 
