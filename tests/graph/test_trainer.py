@@ -286,6 +286,12 @@ class TestWeights:
         assert json.loads(torch.load(path, weights_only=True)["about"])["run_id"] == "later"
         assert [each.name for each in path.parent.iterdir()] == [path.name]
 
+    def test_weights_of_a_gpu_are_built_on_the_cpu(self, state, tmp_path: Path):
+        path = tmp_path / "hgt_link_pred.pt"
+        leave(path, replace(state, params={**state.params, "device": "cuda"}), self.about("2020-01-31", "on a GPU"))
+        built = HGT.build(json.loads(torch.load(path, weights_only=True)["params"]))
+        assert built.device.type == "cpu" and built.params == {**state.params, "device": "cpu"}
+
 
 def test_between_the_parts_one_snapshot_is_left_out_whatever_the_month():
     """Business days make the longest months; with holidays they are shorter, and the gap never closes."""

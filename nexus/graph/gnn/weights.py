@@ -21,7 +21,7 @@ def leave(path: Path, state: TorchState, about: Mapping[str, Any]) -> None:
     about : the run's row, `trained_to` among it
 
     `torch.load(path, weights_only=True)` gives `network`, and as JSON `about` and `params`, which the module's `build`
-    takes.
+    takes, on a machine with or without a GPU.
     """
     if path.exists():
         there = json.loads(torch.load(path, map_location="cpu", weights_only=True)["about"])
@@ -30,5 +30,6 @@ def leave(path: Path, state: TorchState, about: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_suffix(f".{os.getpid()}")
     network = {name: each.cpu() for name, each in state.network.state_dict().items()}
-    torch.save({"network": network, "about": json.dumps(dict(about)), "params": json.dumps(state.params)}, new)
+    params = {name: value for name, value in state.params.items() if name != "device"}
+    torch.save({"network": network, "about": json.dumps(dict(about)), "params": json.dumps(params)}, new)
     new.replace(path)
