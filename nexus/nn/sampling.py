@@ -121,7 +121,7 @@ class PygNeighbours:
         from torch_geometric.loader import LinkNeighborLoader
 
         with torch.random.fork_rng(devices=()):
-            torch.manual_seed(int(random.integers(2**62)))
+            torch.default_generator.manual_seed(int(random.integers(2**62)))  # a GPU's would not be put back
             loader = LinkNeighborLoader(
                 self._data, self._sampler.num_neighbors, (kind, torch.from_numpy(ends)),
                 neighbor_sampler=self._sampler, batch_size=ends.shape[1],

@@ -129,6 +129,14 @@ def test_pyg_draws_by_the_seed_and_leaves_the_state_of_torch_alone(whole: Tensor
             assert not index.numel() or torch.bincount(index[1]).max() <= 2, kind
 
 
+@needs_pyg
+def test_pyg_leaves_the_state_of_a_gpu_alone(whole: Tensors, monkeypatch: pytest.MonkeyPatch) -> None:
+    seeded: list[int] = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    PygNeighbours(whole, [2, 2]).around(HOLDS, ENDS, np.random.default_rng(5))
+    assert not seeded
+
+
 @pytest.mark.skipif(pyg_sampler() is not None, reason="a library that PyG samples by is installed")
 def test_without_its_library_pyg_does_not_sample_and_says_what_to_do(whole: Tensors) -> None:
     with pytest.raises(InputError, match="neither pyg-lib nor torch-sparse is installed; install one, or sample by"):
