@@ -85,15 +85,15 @@ class Fit:
         """Its arm, chunk and seed."""
         return f"{self.arm.name}-chunk{self.ready.chunk.number:03d}-seed{self.seed:03d}"
 
-    def path(self, folder: Path) -> Path:
-        """Where its scores are kept; of other code, data or parameters it is another file."""
-        code = class_hash(type(self.arm.module), Module)
-        key = digest(code, dict(self.arm.params), told(self.ready.chunk), self.ready.data)
+    def path(self, folder: Path, device: str) -> Path:
+        """Where its scores are kept; of other code, data or parameters, or of another device, it is another file."""
+        code, used = class_hash(type(self.arm.module), Module), device_of(self.arm.module, device)
+        key = digest(code, dict(self.arm.params), told(self.ready.chunk), self.ready.data, used)
         return folder / f"{self.name}-{key[:12]}.parquet"
 
     def run(self, folder: Path, device: str) -> pd.DataFrame:
         """COLUMNS, of the test days; as kept, where it was done before."""
-        path = self.path(folder)
+        path = self.path(folder, device)
         if not path.exists():
             _write(path, self._scores(device))
         return pd.read_parquet(path)

@@ -18,13 +18,14 @@ from graph.node_market import QUICK, NodeMarket, build_market, own_settings
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from nexus.contract.splits import Plan
+from nexus.contract.splits import Chunk, Plan
 from nexus.db.engine import Database
 from nexus.errors import InputError
+from nexus.graph.gnn.node_task import NodeExamples
 from research.ablation import ablate
 from research.role_aware.arms import FULL, arms
 from research.role_aware.figures import Outcomes, metric, outcomes, verdict
-from research.role_aware.fits import Asked, Fit
+from research.role_aware.fits import Asked, Fit, Readied
 
 ROOT = Path(__file__).parents[2]
 DAYS = np.array([f"20{year}-{month:02d}-28" for year in (11, 12, 13) for month in range(1, 13)], "datetime64[D]")
@@ -133,6 +134,16 @@ def test_arms_are_the_full_model_less_one_part_each() -> None:
     assert [arm.name for arm in arms(["holds"], {}, ["no_pearl"])] == ["full", "no_pearl"]
     with pytest.raises(InputError, match="no_perl"):
         arms(["holds"], {}, ["no_perl"])
+
+
+def test_a_fit_on_another_device_is_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    day = date(2010, 1, 29)
+    ready = Readied(Chunk(0, (day,), (day,), (day,), day, day), NodeExamples((), 0), NodeExamples((), 0), None, "data")
+    fit = Fit(arms([], {})[0], 0, ready)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert fit.path(tmp_path, "auto") == fit.path(tmp_path, "cpu")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert fit.path(tmp_path, "auto") == fit.path(tmp_path, "cuda") != fit.path(tmp_path, "cpu")
 
 
 @pytest.fixture(scope="module")
