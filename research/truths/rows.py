@@ -57,7 +57,9 @@ class Row:
 def planted(name: str, case: Case) -> Figures:
     """What is concluded of a planted score."""
     found = conclude(case.market.scores[name], case.labels)
+    p = found.judged[0].gate_p
     return {
+        "p": np.nan if p is None else p,
         "passes": found.passed,
         "null": found.decision.verdict == "null",
         "declining": found.declining,
@@ -119,8 +121,9 @@ def _p2(found: pd.DataFrame) -> Outcome:
 
 
 def _p3(found: pd.DataFrame) -> Outcome:
+    """A score that cannot be judged is not called null either, so each must have been."""
     null = share(found["null"])
-    return Outcome(f"null in {null}", null.at_most(0.05))
+    return Outcome(f"null in {null}", null.at_most(0.05) and bool(np.isfinite(found["p"]).all()))
 
 
 def _p4(found: pd.DataFrame) -> Outcome:

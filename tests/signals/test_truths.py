@@ -89,3 +89,57 @@ def test_a_share_is_believed_where_its_tail_is_not_rare(hits: int, n: int, rate:
     assert share.at_most(rate) == (above > 0.005)
     assert share.at_least(rate) == (below > 0.005)
     assert share.is_about(rate) == (min(above, below) > 0.005)
+
+
+@pytest.mark.parametrize(
+    ("rate", "least"),
+    [(0.99, (1, 2, 4, 5, 6, 9, 37, 194)), (0.95, (1, 2, 4, 4, 5, 8, 34, 181)), (0.9, (1, 2, 3, 4, 5, 8, 30, 168)),
+     (0.77, (1, 2, 3, 4, 4, 7, 26, 138)), (0.7, (1, 2, 3, 4, 4, 7, 25, 123))],
+)  # fmt: skip
+def test_of_few_markets_a_share_must_be_likelier_by_its_rate_than_by_a_coin(
+    rate: float, least: tuple[int, ...]
+) -> None:
+    for n, fewest in zip((1, 2, 4, 5, 6, 10, 40, 200), least, strict=True):
+        by_the_rate, by_a_coin = stats.binom(n, rate), stats.binom(n, 0.5)
+        for hits in range(n + 1):
+            likelier = by_the_rate.cdf(hits) > by_a_coin.sf(hits - 1) and by_the_rate.cdf(hits) > 0.005
+            assert Share(hits, n).at_least(rate) == likelier == (hits >= fewest)
+            assert Share(n - hits, n).at_most(1 - rate) == likelier
+
+
+def test_one_rare_p_of_two_is_about_the_level_and_none_of_one_is_not_about_three_quarters() -> None:
+    assert Share(1, 2).is_about(LEVEL) and not Share(2, 2).is_about(LEVEL)
+    assert Share(1, 1).is_about(0.77) and not Share(0, 1).is_about(0.77)
+
+
+WRONG = {
+    "P1": [{"passes": 0}], "P2": [{"passes": 0}], "P3": [{"null": 1}, {"p": np.nan}], "P4": [{"at 126 only": 0}],
+    "D": [{"passes": 1}, {"declining": 0}], "R": [{"undeclared": 1}, {"declared": 0}],
+    "B": [{"passes": 1}, {"sd left": 0.6}, {"sd left": np.nan}],
+    "S": [{"all": 0.01}, {"alive": np.nan}, {"significant": 0}, {"alive approved": 1}],
+    "P5": [{"same": 0}, {"verdict": 0}, {"looks": 6}], "P6": [{"named": 0}, {"other": 0}, {"looks": 3}],
+}  # fmt: skip
+RIGHT = {
+    **{name: {"p": 1e-9, "passes": 1, "null": 0, "at 126 only": 1} for name in ("P1", "P2", "P3", "P4")},
+    "D": {"passes": 0, "declining": 1}, "R": {"undeclared": 0, "declared": 1, "months": 58},
+    "B": {"passes": 0, "sd left": 0.4}, "S": {"all": -0.03, "alive": 0.01, "significant": 1, "alive approved": 0},
+    "P5": {"same": 1, "verdict": 1, "looks": 3}, "P6": {"named": 1, "other": 1, "looks": 63},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("markets", [1, 2, 4])
+@pytest.mark.parametrize("name", [*ROWS, *ledgers.ROWS])
+def test_a_row_fails_where_its_figures_are_wrong_on_every_market(name: str, markets: int) -> None:
+    row = {**ROWS, **ledgers.ROWS}[name]
+    assert row.conclude(pd.DataFrame([RIGHT[name]] * markets)).holds
+    for wrong in WRONG[name]:
+        assert not row.conclude(pd.DataFrame([{**RIGHT[name], **wrong}] * markets)).holds, wrong
+
+
+def test_noise_that_was_not_judged_does_not_hold() -> None:
+    p = {f"p_{horizon}": 0.5 for horizon in HORIZONS}
+    quiet = pd.DataFrame([{"seed": seed, "verdict": "null", "passes": 0, **p} for seed in (0, 0, 1, 1)])
+    assert noise.outcome(quiet).holds
+    assert not noise.outcome(quiet.assign(p_21=np.nan)).holds
+    assert not noise.outcome(quiet.assign(verdict="inconclusive")).holds
+    assert not noise.outcome(quiet.assign(passes=2)).holds
