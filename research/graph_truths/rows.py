@@ -59,6 +59,11 @@ def _told(found: pd.DataFrame) -> str:
     )
 
 
+def _judged(found: pd.DataFrame) -> bool:
+    """Whether every market has figures: what was not judged does not pass either."""
+    return bool(np.isfinite(found[["p", "ic"]]).all(axis=None))
+
+
 def _something(found: pd.DataFrame) -> Outcome:
     near = abs(found["ic"].mean() - 0.05) < 0.01
     return Outcome(_told(found), share(found["passes"]).at_least(0.99) and near)
@@ -66,7 +71,7 @@ def _something(found: pd.DataFrame) -> Outcome:
 
 def _nothing(found: pd.DataFrame) -> Outcome:
     significant = share(found["p"] <= LEVEL)
-    holds = share(found["passes"]).at_most(RATE) and significant.is_about(LEVEL)
+    holds = _judged(found) and share(found["passes"]).at_most(RATE) and significant.is_about(LEVEL)
     return Outcome(f"{_told(found)}, p <= {LEVEL} in {significant}", holds)
 
 
@@ -75,7 +80,8 @@ def _little(found: pd.DataFrame) -> Outcome:
 
     Whoever will be a customer's supplier is not yet among those that its news reaches, and they are who the others are.
     """
-    return Outcome(_told(found), share(found["passes"]).at_most(RATE) and abs(found["ic"].mean()) < 0.01)
+    holds = _judged(found) and share(found["passes"]).at_most(RATE) and abs(found["ic"].mean()) < 0.01
+    return Outcome(_told(found), holds)
 
 
 def _along(along: Along) -> Callable[..., Figures]:

@@ -11,7 +11,8 @@ import torch
 
 from nexus.ingest.simulate.economy import economy
 from nexus.ingest.simulate.truths import truths_of
-from research.graph_truths import links, rows
+from research.graph_truths import links, roles, rows
+from research.graph_truths.__main__ import ALL
 from research.graph_truths.graphs import HELD, SUPPLIES, graphs
 from research.graph_truths.rows import Case
 from research.truths.arrays import labels_of
@@ -65,18 +66,74 @@ def test_graphs_are_what_is_known_on_the_day() -> None:
 def test_a_static_graph_is_undecidable() -> None:
     row = links.ROWS["static"]
     size = links.Size(sessions=1200, listed=60, epochs=1)
-    found = row.conclude(pd.DataFrame([row.measure(0, size)]))
+    figures = row.measure(0, size)
+    found = row.conclude(pd.DataFrame([figures]))
     assert found.holds, found.measured
+    assert figures["undecidable"] and figures["edges"] == 0
 
 
 def test_edges_at_random_are_refused() -> None:
     row = links.ROWS["random"]
-    found = row.conclude(pd.DataFrame([row.measure(0, links.Size(sessions=1200, listed=100, epochs=5))]))
+    figures = row.measure(0, links.Size(sessions=1200, listed=100, epochs=5))
+    found = row.conclude(pd.DataFrame([figures]))
     assert found.holds, found.measured
+    assert figures["fail"] and figures["edges"] >= 50 and figures["auc"] < 0.6
 
 
 @pytest.mark.slow
 def test_affinity_is_learnt() -> None:
     row = links.ROWS["affinity"]
-    found = row.conclude(pd.DataFrame([row.measure(0, links.Size())]))
+    figures = row.measure(0, links.Size())
+    found = row.conclude(pd.DataFrame([figures]))
     assert found.holds, found.measured
+    assert figures["pass"] and figures["auc"] > 0.6 > figures["rule"]
+
+
+NONE = {"p": np.nan, "ic": np.nan}
+PASSES = {"passes": 1, "p": 1e-6, "ic": 0.05}
+MISSED = {"supply": 1, "supply gain": 0.1, "pearl": 0, "pearl gain": 0.0, "others": 0, "arms": 5, "ic": 0.1}
+JUDGED = {"passes": 0, "p": 0.5, "ic": 0.001, "sd": 0.05, "names": 480}
+GATE = {"pass": 0, "fail": 0, "undecidable": 0, "auc": 0.5, "rule": 0.5, "edges": 100}
+RIGHT = {
+    **{name: JUDGED for name in ("rewired", "reversed", "unknown", "drift", "centrality")},
+    "neighbours": {**JUDGED, **PASSES},
+    "affinity": {**GATE, "pass": 1}, "random": {**GATE, "fail": 1}, "static": {**GATE, "undecidable": 1},
+    "supply": MISSED, "degree": {**MISSED, "pearl": 1},
+}  # fmt: skip
+WRONG = {
+    **{name: [PASSES, NONE, {"passes": 1}] for name in ("rewired", "reversed", "drift", "centrality")},
+    "unknown": [PASSES, NONE, {"passes": 1}, {"ic": 0.02}],
+    "neighbours": [{"passes": 0}, {"ic": 0.02}, {"ic": np.nan}],
+    "affinity": [GATE, {**GATE, "fail": 1}], "random": [GATE, {**GATE, "pass": 1}],
+    "static": [GATE, {**GATE, "fail": 1}],
+    "supply": [{"supply": 0}, {"pearl": 1}, {"others": 1}], "degree": [{"pearl": 0}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("markets", [1, 2, 4])
+@pytest.mark.parametrize("name", ALL)
+def test_a_row_fails_where_its_figures_are_wrong_on_every_market(name: str, markets: int) -> None:
+    assert ALL[name].conclude(pd.DataFrame([RIGHT[name]] * markets)).holds
+    for wrong in WRONG[name]:
+        assert not ALL[name].conclude(pd.DataFrame([{**RIGHT[name], **wrong}] * markets)).holds, wrong
+
+
+@pytest.mark.parametrize("name", ["rewired", "reversed", "drift", "centrality"])
+def test_nothing_may_have_a_rare_p_on_one_of_two_markets_but_not_on_both(name: str) -> None:
+    rare = {**JUDGED, "p": 0.01}
+    assert ALL[name].conclude(pd.DataFrame([JUDGED, rare])).holds
+    assert not ALL[name].conclude(pd.DataFrame([rare, rare])).holds
+
+
+@pytest.mark.parametrize("name", [*links.ROWS, *roles.ROWS])
+def test_a_row_fails_where_half_of_four_markets_are_wrong(name: str) -> None:
+    for wrong in WRONG[name]:
+        markets = [RIGHT[name], {**RIGHT[name], **wrong}] * 2
+        assert not ALL[name].conclude(pd.DataFrame(markets)).holds, wrong
+
+
+@pytest.mark.parametrize("name", [name for name, right in RIGHT.items() if right is JUDGED])
+def test_a_row_of_nothing_fails_where_one_market_of_many_was_not_judged(name: str) -> None:
+    markets = [JUDGED] * 39
+    assert ALL[name].conclude(pd.DataFrame(markets)).holds
+    assert not ALL[name].conclude(pd.DataFrame([*markets, {**JUDGED, **NONE}])).holds
