@@ -23,7 +23,8 @@ from research.truths.rows import Figures, Row
 
 ALL = {**rows.ROWS, **links.ROWS, **roles.ROWS}
 QUICK, FULL = 2, {"rows": 40, "links": 4, "roles": 2}
-"""Markets; of each kind of row."""
+"""Markets; of each kind of row: scores, the gate, the role-aware transformer."""
+MARKETS = "on {rows} markets, those of the gate on {links} and those of the role-aware transformer on {roles}"
 CHEAP = ("neighbours", "rewired", "reversed", "unknown", "centrality")
 
 
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m research.graph_truths", description="Graph truths, measured.")
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help=f"the cheap rows on {QUICK} markets: the default")
-    size.add_argument("--full", action="store_true", help="every row, on as many markets as docs/method.md reports")
+    size.add_argument("--full", action="store_true", help=f"every row, {MARKETS.format(**FULL)}")
     parser.add_argument("--seeds", type=int, help="markets of each row")
     parser.add_argument("--rows", help=f"comma-separated, of {', '.join(ALL)}")
     chosen = parser.parse_args(arguments)

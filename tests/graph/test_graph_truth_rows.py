@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ import torch
 from nexus.ingest.simulate.economy import economy
 from nexus.ingest.simulate.truths import truths_of
 from research.graph_truths import links, roles, rows
-from research.graph_truths.__main__ import ALL
+from research.graph_truths.__main__ import ALL, FULL, MARKETS, main
 from research.graph_truths.graphs import HELD, SUPPLIES, graphs
 from research.graph_truths.rows import Case
 from research.truths.arrays import labels_of
@@ -87,6 +88,14 @@ def test_affinity_is_learnt() -> None:
     found = row.conclude(pd.DataFrame([figures]))
     assert found.holds, found.measured
     assert figures["pass"] and figures["auc"] > 0.6 > figures["rule"]
+
+
+def test_help_and_method_say_how_many_markets_a_full_run_asks(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    told = MARKETS.format(**FULL)
+    assert told in " ".join(capsys.readouterr().out.split())
+    assert told in (Path(__file__).parents[2] / "docs" / "method.md").read_text(encoding="utf-8")
 
 
 NONE = {"p": np.nan, "ic": np.nan}
