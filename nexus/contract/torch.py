@@ -158,7 +158,8 @@ class TorchLearned(Learned[TorchState, Examples], Generic[Examples]):
         state.optimiser.load_state_dict(saved["optimiser"])
         if state.schedule is not None and saved["schedule"] is not None:
             state.schedule.load_state_dict(saved["schedule"])
-        state.scaler.load_state_dict(saved["scaler"])
+        if saved["scaler"]:  # empty where the device that it comes from scaled nothing
+            state.scaler.load_state_dict(saved["scaler"])
         state.generator.set_state(saved["generator"].cpu())
         state.epoch = saved["epoch"]
 
@@ -183,7 +184,9 @@ def evaluating(state: TorchState) -> Iterator[nn.Module]:
 def _seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Torch's own generators, seeded within and as they were after."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed a GPU too that is not put back
+        if device.type == "cuda":
+            torch.cuda.manual_seed(seed)
         yield
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -93,6 +94,16 @@ def test_what_is_saved_is_all_there_is(params: dict[str, Any]) -> None:
     assert same(whole, resumed)
     assert whole.optimiser.param_groups[0]["lr"] == resumed.optimiser.param_groups[0]["lr"]
     assert torch.equal(whole.generator.get_state(), resumed.generator.get_state())
+
+
+def test_weights_of_a_device_that_scaled_nothing_go_where_losses_are_scaled() -> None:
+    saved = LINEAR.save(LINEAR.build({}))
+    assert saved["scaler"] == {}
+    state = replace(LINEAR.build({"seed": 1}), scaler=torch.amp.GradScaler("cpu"))
+    scale = state.scaler.get_scale()
+    LINEAR.load(state, saved)
+    assert state.scaler.get_scale() == scale > 1
+    assert all(torch.equal(each, saved["network"][name]) for name, each in state.network.state_dict().items())
 
 
 def test_the_loss_is_the_mean_over_batches_without_dropout() -> None:
