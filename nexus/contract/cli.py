@@ -64,7 +64,7 @@ def _inspect(get: Get) -> click.Command:
         module, asked = get(), Asked(**options)
         params, source = {}, ""
         if isinstance(module, Learned):
-            params, source = {**settled(module, asked.given(module)), "seed": asked.seed}, asked.base(module)[1]
+            params, source = {**settled(module, asked.given(module)), "seed": asked.seed}, asked.source(module)
         told = overview(
             _database(), module, asked.plan, params=params, source=source, home=asked.folder, load_id=asked.load_id
         )
@@ -78,7 +78,7 @@ def _hpo(get: Get) -> click.Command:
     @click.command("hpo")
     @with_options(ONE, HPO, PLAN, FIT)
     def hpo(**options: Any) -> None:
-        """Search hyper-parameters on one chunk, by its validation loss."""
+        """Search hyper-parameters on one chunk, by its validation loss; those before it cannot be judged with them."""
         _search(get, "hpo", options, lambda asked, chunks: [asked.only(chunks)])
 
     return hpo
@@ -134,6 +134,23 @@ def _predict_all(get: Get) -> click.Command:
     return predict_all
 
 
+def as_chosen(module: Learned[Any, Any], asked: Asked, chunks: Sequence[Chunk]) -> list[Chunk]:
+    """The chunks as of the last day that their parameters were chosen on; where that is in test days, it is said."""
+    best = asked.best(module)
+    if best is None:
+        return list(chunks)
+    chosen = [chunk.chosen_on(best.trained_to) for chunk in chunks]
+    late = [chunk for chunk in chosen if chunk.late and not chunk.single_fit]
+    if late:
+        click.echo(
+            f"{module.name}: hpo chose these parameters on data up to {best.trained_to}, test days of "
+            f"{', '.join(chunk.name for chunk in late)} among them: what they give there is known from then only, and "
+            f"hidden from every judgement of an earlier day; search on the first chunk (hpo --chunk {late[0].number}) "
+            "or take the module's own parameters (--params '{}') for rows that can be judged"
+        )
+    return chosen
+
+
 Choose = Callable[[Asked, "Sequence[Chunk]"], "list[Chunk]"]
 
 
@@ -156,9 +173,9 @@ def _fit(get: Get, verb: str, options: dict[str, Any], choose: Choose) -> None:
     from nexus.contract.runner import train
 
     module, asked, database = _learned(get, verb), Asked(**options), _database()
-    chunks = choose(asked, chunks_of(database, module, asked.plan, asked.load_id))
+    chunks = as_chosen(module, asked, choose(asked, chunks_of(database, module, asked.plan, asked.load_id)))
     params = asked.given(module)
-    click.echo(f"{module.name}: parameters are {asked.base(module)[1]}")
+    click.echo(f"{module.name}: parameters are {asked.source(module)}")
     for chunk in chunks:
         with ExitStack() as stack:
             report = stack.enter_context(epochs(f"{module.name} {chunk.name}"))
@@ -190,7 +207,8 @@ def _write(get: Get, options: dict[str, Any], choose: Choose, *, last_day: bool)
         _explain(database, module, asked, None, days[-1:] if last_day else days)
         return
     common |= {"params": asked.given(module), "seed": asked.seed, "device": asked.device, "home": asked.folder}
-    for chunk in choose(asked, chunks_of(database, module, asked.plan, asked.load_id)):
+    chunks = as_chosen(module, asked, choose(asked, chunks_of(database, module, asked.plan, asked.load_id)))
+    for chunk in chunks:
         with bar(f"{module.name} {chunk.name}") as walk:
             done = predict(database, module, chunk, progress=walk, **common)
         click.echo(f"{module.name} {chunk.name}: {done}")

@@ -192,7 +192,7 @@ class _Search:
             )
         best = {**self.fixed, **self.module.space(optuna.trial.FixedTrial(study.best_params))}
         about = {"study": study.study_name, "loss": study.best_value, "trials": dict(states), "seed": self.seed}
-        path = write_best_params(self.home, self.module, best, **about)
+        path = write_best_params(self.home, self.module, best, self.chunks, **about)
         listed = json.dumps([_told(trial) for trial in trials], indent=2, default=str)
         (module_home(self.home, self.module) / ALL_TRIALS).write_text(listed, encoding="utf-8")
         return Found(self.module.name, study.study_name, best, study.best_value, states, path)

@@ -15,6 +15,7 @@ from nexus.errors import InputError
 
 if TYPE_CHECKING:
     from nexus.contract.module import Learned
+    from nexus.contract.params import Best
     from nexus.contract.splits import Chunk, Plan
 
 DAY = click.DateTime(["%Y-%m-%d"])
@@ -122,19 +123,34 @@ class Asked:
 
         return self.home or settings().home
 
-    def base(self, module: Learned[Any, Any]) -> tuple[dict[str, Any], str]:
-        """Parameters to start from, and where they are from; a word for people."""
-        from nexus.contract.params import best_params
+    def best(self, module: Learned[Any, Any]) -> Best | None:
+        """What hpo left, as far as that is to be used: in its own place, or in a file that is given."""
+        from nexus.contract.params import Best, best_params
 
-        if self.params is not None:
-            return _json(self.params), "given"
-        found = best_params(self.folder, module)
-        return (found, "the best that hpo left") if found is not None else ({}, "the module's defaults")
+        if self.params is None:
+            return best_params(self.folder, module)
+        content = _json(self.params)
+        return Best.of(content, self.params) if "trained_to" in content else None
+
+    def source(self, module: Learned[Any, Any]) -> str:
+        """Where parameters are from, for people."""
+        best = self.best(module)
+        if best is not None:
+            return f"the best that hpo left, chosen on data to {best.trained_to}"
+        return "the module's defaults" if self.params is None else "given"
+
+    @property
+    def by_hand(self) -> dict[str, Any]:
+        """The parameters that the command line gives, without what hpo left."""
+        given = {} if self.params is None else _json(self.params)
+        base = given["params"] if isinstance(given.get("params"), dict) else given
+        single = {} if self.epochs is None else {"epochs": self.epochs}
+        return {**base, **dict(map(_pair, self.settings_)), **single}
 
     def given(self, module: Learned[Any, Any]) -> dict[str, Any]:
         """Every parameter that differs from the module's own."""
-        single = {} if self.epochs is None else {"epochs": self.epochs}
-        return {**self.base(module)[0], **dict(map(_pair, self.settings_)), **single}
+        best = self.best(module)
+        return {**(best.params if best else {}), **self.by_hand}
 
     def chosen(self, chunks: Sequence[Chunk]) -> list[Chunk]:
         """The chunks of `--chunks`, default all."""
@@ -175,7 +191,7 @@ def _json(given: str) -> dict[str, Any]:
         raise InputError(f"params {given}: {error}; give a JSON object, or a file that holds one") from error
     if not isinstance(params, dict):
         raise InputError(f"params {given}: a {type(params).__name__}; give a JSON object")
-    return dict(params["params"]) if isinstance(params.get("params"), dict) else params
+    return params
 
 
 def _pair(text: str) -> tuple[str, Any]:

@@ -3,17 +3,39 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from nexus.contract.module import Learned
+from nexus.contract.splits import Chunk
 from nexus.errors import InputError
 
 BEST = "best_params.json"
 COUNTS = ("epochs", "patience", "report_every", "accumulate")
 """Of the basics, those of which there is at least one."""
+
+
+@dataclass(frozen=True)
+class Best:
+    """What a search left.
+
+    trained_to : last day of any data that they were chosen on
+    """
+
+    params: dict[str, Any]
+    trained_to: date
+
+    @classmethod
+    def of(cls, content: Any, path: object) -> Best:
+        """From what the file at `path` holds; InputError where that is something else."""
+        try:
+            return cls(dict(content["params"]), date.fromisoformat(content["trained_to"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}: {error!r}; delete it, or run hpo again") from error
 
 
 def settled(module: Learned[Any, Any], *given: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,26 +75,32 @@ def module_home(home: Path, module: Learned[Any, Any]) -> Path:
     return home / "models" / module.name / module.version
 
 
-def best_params(home: Path, module: Learned[Any, Any]) -> dict[str, Any] | None:
+def best_params(home: Path, module: Learned[Any, Any]) -> Best | None:
     """What HPO left; None where it left nothing."""
     path = module_home(home, module) / BEST
     if not path.exists():
         return None
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8"))["params"])
-    except (ValueError, KeyError, TypeError) as error:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise InputError(f"{path}: {error!r}; delete it, or run hpo again") from error
+    return Best.of(content, path)
 
 
-def write_best_params(home: Path, module: Learned[Any, Any], params: Mapping[str, Any], **about: Any) -> Path:
+def write_best_params(
+    home: Path, module: Learned[Any, Any], params: Mapping[str, Any], chunks: Sequence[Chunk], **about: Any
+) -> Path:
     """Leave parameters for `train-best`.
 
-    about : where they come from, for people: the loss, the trials, the chunk
+    chunks : that they were chosen on
+    about : where they come from, for people: the loss, the trials
     """
+    seen = {"chunks": [chunk.number for chunk in chunks], "trained_to": max(chunk.trained_to for chunk in chunks)}
     path = module_home(home, module) / BEST
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_suffix(".new")
-    new.write_text(json.dumps({"params": plain(module.name, params), **about}, indent=2, default=str), encoding="utf-8")
+    content = {"params": plain(module.name, params), **seen, **about}
+    new.write_text(json.dumps(content, indent=2, default=str), encoding="utf-8")
     new.replace(path)
     return path
 

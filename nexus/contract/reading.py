@@ -87,9 +87,9 @@ def read_training(database: Database, module: Learned[Any, Any], chunk: Chunk, l
     outputs of other learned modules they hold what their weights were not fitted to.
     """
     calendar = Calendar.read(database)
-    fitted_to = calendar.later(chunk.train[-1], module.horizon)
+    fitted_to, tried_to = (calendar.later(part[-1], module.horizon) for part in (chunk.train, chunk.validation))
     train = _open(database, module, chunk.train[0], fitted_to, calendar, load_id)
-    return Training(train, _open(database, module, chunk.train[0], chunk.trained_to, calendar, train.load_id))
+    return Training(train, _open(database, module, chunk.train[0], tried_to, calendar, train.load_id))
 
 
 def read_prediction(database: Database, module: Module[Any], days: Sequence[date], load_id: int | None = None) -> Panel:

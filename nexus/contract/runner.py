@@ -33,7 +33,7 @@ class Trained:
     """What came of a training.
 
     params : settled, with the seed; loss : of validation, the best; metrics : as the run's row has them
-    weights : digest of the best ones and of what they were normalised by
+    weights : digest of the best ones, of what they were normalised by, and of the last day that they depend on
     resumed_from : epochs that earlier processes had finished
     anew : False where the same training had been finished before
     """
@@ -135,7 +135,9 @@ def train(
             tried_on = module.examples(panels.validation, chunk.validation)
             fitted = fit(module, train_on, tried_on, chosen, device=used, store=store, report=report, figures=True)
             progress = fitted.progress
-            weights = weights_digest({"described": fitted.described, **module.save(fitted.state)})
+            # with the day, so that rows of the same weights that were known from another day are written again
+            of = {"described": fitted.described, "trained_to": str(chunk.trained_to)}
+            weights = weights_digest({**of, **module.save(fitted.state)})
             running.metrics = {
                 **{name: float(value) for name, value in module.metrics(fitted.state, tried_on).items()},
                 "loss": progress.best_loss, "epochs": progress.epoch,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import pairwise
 from typing import Literal
@@ -56,7 +56,8 @@ class Plan:
 class Chunk:
     """One train / validation / test trio, days ascending.
 
-    trained_to : last session of anything that fits, tunes or chooses, labels included; every test day is later
+    trained_to : last session of anything that fits, tunes or chooses, labels included; every test day is later, unless
+        the parameters were chosen on later data
     companion : the day before the first test day, predicted too, so that a change from it can be told in one space
     embargoed : days between the parts, whose labels reach into the next
     single_fit : whether all days are to be predicted, not only companion and test
@@ -79,7 +80,17 @@ class Chunk:
     def split(self, day: date) -> Split:
         """What the weights of this chunk saw of the day."""
         parts: dict[Split, tuple[date, ...]] = {"train": self.train, "validation": self.validation, "test": self.test}
-        return next((name for name, days in parts.items() if day in days), "none")
+        found: Split = next((name for name, days in parts.items() if day in days), "none")
+        return "validation" if found == "test" and day <= self.trained_to else found
+
+    def chosen_on(self, last: date) -> Chunk:
+        """The same days, with parameters that were chosen on data up to `last`."""
+        return replace(self, trained_to=max(self.trained_to, last))
+
+    @property
+    def late(self) -> bool:
+        """Whether the parameters were chosen on test days."""
+        return self.test[0] <= self.trained_to
 
     @property
     def predicted(self) -> tuple[date, ...]:

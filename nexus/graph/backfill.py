@@ -50,12 +50,13 @@ def backfill(name: str, build: bool, verdicts: bool | None, **options: Any) -> N
 
 
 def _fill(database: Database, module: Learned[Any, Any], asked: Asked, build: bool, verdicts: bool | None) -> None:
+    from nexus.contract.cli import as_chosen
     from nexus.contract.reading import chunks_of
 
     begun = perf_counter()
     if build:
         _build(database, module, asked)
-    chunks = asked.chosen(chunks_of(database, module, asked.plan, asked.load_id))
+    chunks = as_chosen(module, asked, asked.chosen(chunks_of(database, module, asked.plan, asked.load_id)))
     shared = {
         "params": asked.given(module), "seed": asked.seed, "device": asked.device, "home": asked.folder,
         "load_id": asked.load_id,
@@ -65,7 +66,7 @@ def _fill(database: Database, module: Learned[Any, Any], asked: Asked, build: bo
     done = [_chunk(database, module, chunk, shared, asked.fresh) for chunk in chunks]
     anew = sum(trained.anew for trained, _ in done)
     if verdicts or (verdicts is None and anew and not asked.single_fit):
-        _judge(database, module, asked.plan, [chunk.number for chunk in chunks], shared)
+        _judge(database, module, asked.plan, chunks, shared)
     click.echo(_summary(done, anew, perf_counter() - begun))
 
 
@@ -121,13 +122,13 @@ def _chunk(
 
 
 def _judge(
-    database: Database, module: Learned[Any, Any], plan: Plan, numbers: Sequence[int], shared: Mapping[str, Any]
+    database: Database, module: Learned[Any, Any], plan: Plan, chunks: Sequence[Chunk], shared: Mapping[str, Any]
 ) -> None:
     from nexus.graph.gnn.trainer import HGTLinks
     from nexus.graph.gnn.verdicts import link_verdicts
 
     if isinstance(module, HGTLinks):
-        for verdict in link_verdicts(database, plan, numbers, module=module, **shared):
+        for verdict in link_verdicts(database, plan, chunks, module=module, **shared):
             click.echo(verdict.sentence)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,11 @@ from nexus.cli.module import module as nexus_module
 from nexus.contract.cli import Verbs, verbs
 from nexus.contract.module import Module
 from nexus.contract.options import Asked
-from nexus.contract.params import best_params, settled, write_best_params
-from nexus.contract.reading import chunks_of
+from nexus.contract.params import Best, best_params, settled, write_best_params
+from nexus.contract.reading import Calendar, chunks_of
 from nexus.contract.runner import train
 from nexus.db.engine import Database
-from nexus.db.panel import Observations
+from nexus.db.panel import Observations, Panel
 from nexus.errors import InputError
 from nexus.modules import MODULES
 from nexus.settings import Settings
@@ -88,9 +89,11 @@ def test_without_a_verb_the_latest_chunk_is_trained(database: Database, configur
 
 
 def test_parameters_come_from_hpo_a_file_or_by_hand(configured: Settings, tmp_path: Path) -> None:
-    write_best_params(configured.home, LINEAR, {"width": 3, "epochs": 2}, loss=0.5)
-    assert best_params(configured.home, LINEAR) == {"width": 3, "epochs": 2}
-    assert "parameters are the best that hpo left" in said(*OPTIONS, "--chunk", "0")
+    first = chunks_of(Database.configured(), LINEAR, PLAN)[:1]
+    write_best_params(configured.home, LINEAR, {"width": 3, "epochs": 2}, first, loss=0.5)
+    assert best_params(configured.home, LINEAR) == Best({"width": 3, "epochs": 2}, first[0].trained_to)
+    told = said(*OPTIONS, "--chunk", "0")
+    assert "parameters are the best that hpo left, chosen on data to 2017-06-29" in told and "known from" not in told
     file = tmp_path / "params.json"
     file.write_text(json.dumps({"width": 5, "lr": 0.02}))
     told = said(
@@ -102,6 +105,49 @@ def test_parameters_come_from_hpo_a_file_or_by_hand(configured: Settings, tmp_pa
     trained = train(Database.configured(), LINEAR, chunks_of(Database.configured(), LINEAR, PLAN)[0],
                     params={"width": 3, "epochs": 2})  # fmt: skip
     assert not trained.anew and trained.params == {**settled(LINEAR, {"width": 3, "epochs": 2}), "seed": 0}
+
+
+def test_parameters_chosen_on_later_days_give_rows_that_no_earlier_day_sees(
+    database: Database, configured: Settings
+) -> None:
+    """What hpo found on the latest chunk is of the future for the first one, whatever its weights were fitted to."""
+    first, *_, last = chunks_of(database, LINEAR, PLAN)
+    found = {"width": 3, "epochs": 1}
+    path = write_best_params(configured.home, LINEAR, found, [last], loss=0.5)
+    told = said("train-best-all", *OPTIONS)
+    assert "chose these parameters on data up to 2019-01-29, test days of chunk 0, chunk 1, chunk 2 among them" in told
+    assert "hpo --chunk 0" in told and "chunk 0 trained to 2019-01-29" in told
+    told = said("predict-all", "--explain", *OPTIONS)
+    assert "known from then only" in told
+    rows, explained = stamps(database, 0), stamps(database, 0, "explanations")
+    assert len(rows) == len(first.predicted) and len(explained) == len(first.test)
+    assert {(row.trained_to, row.run_to, row.split) for row in rows} == {(last.trained_to,) * 2 + ("validation",)}
+    assert {row.known_at for row in (*rows, *explained)} == {Calendar.read(database).close(last.trained_to)}
+    assert {(row.trained_to, row.split) for row in stamps(database, 3) if row.as_of in last.test} == {
+        (last.trained_to, "test")
+    }
+    panel = Panel.open(database, start=first.test[0], end=last.test[-1], inputs=("graph_predictions.linear-1",))
+    assert pd.isna(panel.at(first.test[2]).predictions("linear-1")).all()
+    assert not pd.isna(panel.at(last.test[2]).predictions("linear-1")).all()
+    # the same parameters in the file that hpo left are the same, by hand they are the user's to answer for
+    assert "nothing done" in said("--chunk", "0", "--params", str(path), *OPTIONS)
+    given = ["--chunk", "0", "--params", json.dumps(found), *OPTIONS]
+    with pytest.raises(InputError, match=r"another chunk, 0: trained to 2019-01-29.* train again with --fresh"):
+        said(*given)
+    assert "chunk 0 trained to 2017-06-29" in said(*given, "--fresh")
+    assert "8 days predicted" in said("predict", *given)
+    assert {(row.trained_to, row.run_to) for row in stamps(database, 0)} == {(first.trained_to,) * 2}
+    assert {row.split for row in stamps(database, 0)} == {"validation", "test"}
+
+
+def stamps(database: Database, chunk: int, table: str = "graph_predictions") -> Sequence[Any]:
+    own = "o.trained_to, o.split, " if table == "graph_predictions" else ""
+    statement = (
+        f"SELECT DISTINCT o.as_of, {own}o.known_at, r.trained_to AS run_to FROM {table} o JOIN model_runs r "
+        "USING (run_id) WHERE o.model_version = 'linear-1' AND o.chunk = :chunk"
+    )
+    with database.read() as connection:
+        return connection.execute(text(statement), {"chunk": chunk}).all()
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from sqlalchemy import text
 from nexus.cli.hpo import hpo as watched
 from nexus.contract.fit import fit
 from nexus.contract.hpo import ALL_TRIALS, open_storage, run_hpo
-from nexus.contract.params import best_params, module_home, settled
+from nexus.contract.params import Best, best_params, module_home, settled
 from nexus.contract.reading import chunks_of, read_training
 from nexus.contract.splits import Chunk, Plan
 from nexus.db.engine import Database
@@ -50,7 +50,7 @@ def chunks(market: Database, configured: Settings) -> Iterator[list[Chunk]]:
 
 def test_a_search_leaves_the_best_of_its_trials(market: Database, chunks: list[Chunk], configured: Settings) -> None:
     found = run_hpo(market, LINEAR, chunks[-1:], 3, params=FAST, seed=11, home=configured.home)
-    assert best_params(configured.home, LINEAR) == found.params
+    assert best_params(configured.home, LINEAR) == Best(found.params, chunks[-1].trained_to)
     told = json.loads((module_home(configured.home, LINEAR) / ALL_TRIALS).read_text())
     assert [trial["number"] for trial in told] == [0, 1, 2]
     losses = [trial["loss"] for trial in told if trial["state"] == "complete"]
@@ -74,7 +74,7 @@ def test_every_trial_is_counted(market: Database, chunks: list[Chunk], configure
 def test_a_search_goes_on_with_what_there_is(market: Database, chunks: list[Chunk], configured: Settings) -> None:
     first = run_hpo(market, LINEAR, chunks[:1], 1, params=FAST, seed=13, home=configured.home)
     # what it left is now the base of the next search, and does not make it another study
-    base = {**(best_params(configured.home, LINEAR) or {}), **FAST}
+    base = {**first.params, **FAST}
     second = run_hpo(market, LINEAR, chunks[:1], 3, params=base, seed=13, home=configured.home)
     assert second.study == first.study
     assert sum(second.states.values()) == 3

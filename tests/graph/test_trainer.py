@@ -282,8 +282,11 @@ class TestWeights:
         assert json.loads(torch.load(path, weights_only=True)["about"])["run_id"] == "first"
         leave(path, state, self.about("2020-02-28", "later"))
         assert json.loads(torch.load(path, weights_only=True)["about"])["run_id"] == "later"
+        leave(path, state, {**self.about("2020-02-28", "as late"), "chunk": 1})
+        leave(path, state, self.about("2020-02-28", "of an earlier chunk, its parameters chosen on later ones"))
+        assert json.loads(torch.load(path, weights_only=True)["about"])["run_id"] == "as late"
         HGT.leave(state, tmp_path, {**self.about("2021-01-29", "single fit"), "chunk": SINGLE_FIT})
-        assert json.loads(torch.load(path, weights_only=True)["about"])["run_id"] == "later"
+        assert json.loads(torch.load(path, weights_only=True)["about"])["run_id"] == "as late"
         assert [each.name for each in path.parent.iterdir()] == [path.name]
 
     def test_weights_of_a_gpu_are_built_on_the_cpu(self, state, tmp_path: Path):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nexus.contract.reading import chunks_of, days_of, read_prediction
 from nexus.contract.runner import restore
-from nexus.contract.splits import Plan
+from nexus.contract.splits import Chunk, Plan
 from nexus.db.graph import EdgeType
 from nexus.graph.gnn.gate import LinkVerdict, Score, verdict
 from nexus.graph.gnn.trainer import HGT, HGTLinks
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def link_verdicts(
     database: Database,
     plan: Plan | None = None,
-    numbers: Sequence[int] | None = None,
+    chunks: Sequence[Chunk] | None = None,
     *,
     module: HGTLinks = HGT,
     params: Mapping[str, Any] | None = None,
@@ -31,7 +31,7 @@ def link_verdicts(
 ) -> list[LinkVerdict]:
     """One verdict per edge type, on the new edges after every test snapshot of the plan's chunks.
 
-    numbers : of the chunks, default all
+    chunks : default all of the plan; late ones, whose parameters were chosen on their test days, have no say
     params, seed, home : say which trainings, as in `nexus.contract.runner.restore`
 
     Raises
@@ -44,8 +44,8 @@ def link_verdicts(
     panel = read_prediction(database, module, days, load_id)
     model: dict[EdgeType, list[Score]] = {}
     rules: dict[EdgeType, dict[str, list[Score]]] = {}
-    for chunk in chunks_of(database, module, plan, load_id):
-        if numbers is not None and chunk.number not in numbers:
+    for chunk in chunks_of(database, module, plan, load_id) if chunks is None else chunks:
+        if chunk.late:
             continue
         restored = restore(module, chunk, params=params, seed=seed, device=device, home=home)
         after = days[days.index(chunk.test[-1]) + 1 :][:1]

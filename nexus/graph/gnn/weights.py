@@ -16,7 +16,7 @@ WEIGHTS = "hgt_link_pred.pt"
 
 
 def leave(path: Path, state: TorchState, about: Mapping[str, Any]) -> None:
-    """Write a network's state dict, unless weights trained to a later day are there; in one step.
+    """Write a network's state dict, unless weights of a later chunk are there; in one step.
 
     about : the run's row, `trained_to` among it
 
@@ -25,7 +25,7 @@ def leave(path: Path, state: TorchState, about: Mapping[str, Any]) -> None:
     """
     if path.exists():
         there = json.loads(torch.load(path, map_location="cpu", weights_only=True)["about"])
-        if there["trained_to"] > about["trained_to"]:
+        if (there["trained_to"], there["chunk"]) > (about["trained_to"], about["chunk"]):
             return
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_suffix(f".{os.getpid()}")
