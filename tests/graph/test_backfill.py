@@ -21,7 +21,8 @@ from click.testing import CliRunner, Result
 from graph.node_market import UNIVERSE, NodeMarket, build_market, own_settings
 from sqlalchemy import text
 
-from nexus.contract.reading import chunks_of, read_prediction
+from nexus.contract.params import write_best_params
+from nexus.contract.reading import Calendar, chunks_of, read_prediction
 from nexus.contract.runner import restore
 from nexus.contract.splits import SINGLE_FIT, Plan
 from nexus.db.engine import Database
@@ -278,6 +279,22 @@ def test_what_was_written_is_validated(
     assert verdicts["norms"] == "PASS" and verdicts["peers"] == "UNDECIDABLE"
     assert verdicts["supply"] in ("PASS", "FAIL") and verdicts["sectors"] in ("PASS", "FAIL")
     assert done.exit_code == int("FAIL" in verdicts.values()) and (tmp_path / "map.png").exists()
+
+
+def test_parameters_chosen_on_later_days_give_embeddings_that_no_earlier_day_sees(
+    market: NodeMarket, filled: tuple[str, pd.DataFrame], tmp_path: Path
+) -> None:
+    """And no verdict: their test days are none. It writes other rows of the first chunk, so it comes last."""
+    first, *_, last = chunks_of(market.database, HGT, PLAN)
+    write_best_params(tmp_path, HGT, PARAMS, [last], loss=0.5)
+    output = run("--home", str(tmp_path), "--chunks", "0", "--verdicts").output
+    assert f"chose these parameters on data up to {last.trained_to}, test days of chunk 0 among them" in output
+    assert "undecidable" not in output and "undecidable" in filled[0]
+    found = rows(market.database)
+    found = found[found["chunk"] == 0]
+    assert set(found["snapshot_date"]) == set(first.predicted) and set(found["trained_to"]) == {last.trained_to}
+    assert "test" not in set(found["split"])
+    assert set(found["known_at"]) == {pd.Timestamp(Calendar.read(market.database).close(last.trained_to))}
 
 
 def days_written(database: Database) -> int:
