@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 HEARTBEAT, GRACE = 15, 60
 """Seconds: a trial that has not been heard of for so long was killed, and counts no more."""
 ALL_TRIALS = "all_trials.json"
+_logger = logging.getLogger(__name__)
 Walk = Callable[[Iterable[Any]], Iterable[Any]]
 
 
@@ -72,6 +74,8 @@ def run_hpo(
 ) -> Found:
     """Search until the study has `trials` that came to an end; what it had before, from any process, counts.
 
+    A trial that fails is made up for; its parameters may have been to blame.
+
     chunks : a trial's loss is the mean of their validation losses; test days are never read
     storage : of Optuna, by URL; default the database's own schema
     params : where they differ from the module's own and are not searched
@@ -82,7 +86,7 @@ def run_hpo(
     Raises
     ------
     InputError
-        When no trial ended, with what the last one said.
+        When more trials failed here than were asked for, with what the last one said; when all were given up.
     """
     search = _Search(
         database, module, list(chunks), dict(params or {}), seed, device_of(module, device), load_id,
@@ -90,10 +94,10 @@ def run_hpo(
     )  # fmt: skip
     with open_storage(storage or storage_url(database)) as opened:
         study = search.study(opened)
-        for _ in progress(range(trials)):
-            if _ended(study) >= trials:
-                break
-            study.optimize(search.objective, n_trials=1, catch=(InputError,))
+        for number in progress(range(1, trials + 1)):
+            while _ended(study) < number:
+                study.optimize(search.objective, n_trials=1, catch=(InputError,), callbacks=[search.note])
+                search.require_fewer_failures(trials)
         return search.conclude(study)
 
 
@@ -110,6 +114,7 @@ class _Search:
     load_id: int | None
     home: Path
     examples: dict[int, tuple[Any, Any]] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
 
     @cached_property
     def panels(self) -> list[Training]:
@@ -138,7 +143,7 @@ class _Search:
         """The study, begun or gone on with."""
         import optuna
 
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        optuna.logging.set_verbosity(optuna.logging.ERROR)  # of a trial that failed it would print the traceback
         epochs = settled(self.module, self.fixed)["epochs"]
         study = optuna.create_study(
             storage=storage,
@@ -153,6 +158,8 @@ class _Search:
 
     def objective(self, trial: optuna.Trial) -> float:
         """Mean validation loss of a trial's parameters over the chunks."""
+        import optuna
+
         params = {**settled(self.module, self.fixed, self.module.space(trial)), "seed": self.seed}
         run = self._run(trial, params)
         with self.database.write() as connection:
@@ -164,14 +171,31 @@ class _Search:
                 losses.add(self._fitted(place, params, losses.report))
             metrics["loss"] = losses.mean
             return losses.mean
-        except InputError as error:
-            metrics["failed"] = str(error)
-            trial.set_user_attr("failed", str(error))
+        except optuna.TrialPruned:
+            metrics["pruned"] = True
+            raise
+        except BaseException as error:
+            metrics["failed"] = str(error) if isinstance(error, InputError) else repr(error)
+            trial.set_user_attr("failed", metrics["failed"])
             raise
         finally:
             with self.database.write() as connection:
                 status: Literal["done", "failed"] = "failed" if "failed" in metrics else "done"
-                finish_run(connection, run_id, metrics or {"pruned": True}, status=status)
+                finish_run(connection, run_id, metrics, status=status)
+
+    def note(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        """Keep in mind how a trial failed, and say it."""
+        if trial.state.name == "FAIL":
+            self.failures.append(trial.user_attrs.get("failed", "its loss is no number"))
+            _logger.warning("trial %d of %s failed: %s", trial.number, study.study_name, self.failures[-1])
+
+    def require_fewer_failures(self, trials: int) -> None:
+        """InputError where more trials failed here than are asked for: the next ones would hardly do better."""
+        if len(self.failures) > trials:
+            raise InputError(
+                f"{self.module.name}: {len(self.failures)} trials failed, more than the {trials} asked for; the last "
+                f"said: {self.failures[-1]}; change what is searched or what is set by hand"
+            )
 
     @property
     def trained_to(self) -> date:
@@ -179,17 +203,13 @@ class _Search:
         return max(chunk.trained_to for chunk in self.chunks)
 
     def conclude(self, study: optuna.Study) -> Found:
-        """Write down the best parameters and all trials."""
+        """Write down the best parameters and all trials; InputError where none came to its end."""
         import optuna
 
         trials = study.get_trials(deepcopy=False)
         states = Counter(trial.state.name.lower() for trial in trials)
-        if not states[optuna.trial.TrialState.COMPLETE.name.lower()]:
-            said = [trial.user_attrs["failed"] for trial in trials if "failed" in trial.user_attrs]
-            raise InputError(
-                f"{self.module.name}: no trial of {len(trials)} came to its end; the last said: "
-                f"{said[-1] if said else 'nothing'}"
-            )
+        if not states["complete"]:
+            raise InputError(f"{self.module.name}: all of {len(trials)} trials were given up; ask for more --trials")
         best = {**self.fixed, **self.module.space(optuna.trial.FixedTrial(study.best_params))}
         about = {"study": study.study_name, "loss": study.best_value, "trials": dict(states), "seed": self.seed}
         path = write_best_params(self.home, self.module, best, self.chunks, **about)

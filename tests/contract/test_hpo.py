@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -23,6 +24,7 @@ from nexus.contract.hpo import ALL_TRIALS, open_storage, run_hpo
 from nexus.contract.params import Best, best_params, module_home, settled
 from nexus.contract.reading import chunks_of, read_training
 from nexus.contract.splits import Chunk, Plan
+from nexus.contract.torch import TorchState
 from nexus.db.engine import Database
 from nexus.db.studies import storage_url
 from nexus.errors import InputError
@@ -116,18 +118,55 @@ def test_other_data_code_or_seed_are_another_study(market: Database, chunks: lis
     assert len(names) == 4
 
 
-def test_trials_that_fail_say_why(market: Database, chunks: list[Chunk], configured: Settings) -> None:
+def test_trials_that_fail_say_why(
+    market: Database, chunks: list[Chunk], configured: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
     class Diverging(Linear):
         name = "diverging"
 
         def space(self, trial: optuna.Trial) -> dict[str, object]:
             return {"lr": trial.suggest_float("lr", 1e30, 1e35)}
 
-    with pytest.raises(InputError, match=r"no trial of 2 came to its end.*loss"):
+    optuna.logging.enable_propagation()
+    with pytest.raises(
+        InputError, match=r"diverging: 3 trials failed, more than the 2 asked for; the last said: .*loss"
+    ):
         run_hpo(market, Diverging(), chunks[:1], 2, params={**FAST, "clip_norm": 0}, home=configured.home)
-    with market.read() as connection:
-        failed = connection.scalars(text("SELECT status FROM model_runs WHERE module = 'diverging'")).all()
-    assert failed == ["failed", "failed"]
+    optuna.logging.disable_propagation()
+    assert [(record.name, record.exc_info) for record in caplog.records] == [("nexus.contract.hpo", None)] * 3
+    assert [status for status, _ in _ends(market, "diverging")] == ["failed"] * 3
+
+
+def test_trials_that_fail_are_made_up_for(market: Database, chunks: list[Chunk], configured: Settings) -> None:
+    class Fickle(Linear):
+        name = "fickle"
+
+        def build(self, params: Mapping[str, Any]) -> TorchState:
+            if len(_ends(market, "fickle")) % 2:
+                raise InputError("fickle: not today")
+            return super().build(params)
+
+    found = run_hpo(market, Fickle(), chunks[:1], 3, params=FAST, home=configured.home)
+    assert found.states == {"complete": 3, "fail": 3}
+
+
+@pytest.mark.parametrize("error", [RuntimeError("out of memory"), KeyboardInterrupt(), optuna.TrialPruned()])
+def test_only_pruned_trials_are_called_pruned(
+    market: Database, chunks: list[Chunk], configured: Settings, error: BaseException
+) -> None:
+    class Ending(Linear):
+        name = f"ending-{type(error).__name__.lower()}"
+
+        def build(self, params: Mapping[str, Any]) -> TorchState:
+            raise error if len(_ends(market, self.name)) == 1 else InputError("enough")
+
+    with pytest.raises((type(error), InputError)) as raised:
+        run_hpo(market, Ending(), chunks[:1], 1, params=FAST, home=configured.home)
+    (status, metrics), *_ = _ends(market, Ending.name)
+    if isinstance(error, optuna.TrialPruned):
+        assert (status, metrics) == ("done", {"pruned": True}) and "all of 1 trials were given up" in str(raised.value)
+    else:
+        assert raised.value is error and (status, metrics) == ("failed", {"failed": repr(error)})
 
 
 def test_sqlite_for_those_who_want_it(
@@ -170,6 +209,13 @@ def test_watch_shows_the_trials(
     assert found.study in listed
     with open_storage(storage_url(market)) as opened:
         assert optuna.load_study(study_name=found.study, storage=opened).best_value == found.loss
+
+
+def _ends(database: Database, module: str) -> list[tuple[str, dict[str, Any]]]:
+    """Status and metrics of each trial, the oldest first."""
+    with database.read() as connection:
+        statement = text("SELECT status, metrics FROM model_runs WHERE module = :module ORDER BY started_at")
+        return [(row.status, row.metrics) for row in connection.execute(statement, {"module": module})]
 
 
 def _runs(database: Database) -> list[object]:
