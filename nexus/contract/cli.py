@@ -78,7 +78,11 @@ def _hpo(get: Get) -> click.Command:
     @click.command("hpo")
     @with_options(ONE, HPO, PLAN, FIT)
     def hpo(**options: Any) -> None:
-        """Search hyper-parameters on one chunk, by its validation loss; those before it cannot be judged with them."""
+        """Search hyper-parameters on one chunk, by its validation loss.
+
+        What is not searched is the module's own or set by hand. Chunks before this one cannot be judged with what it
+        finds: --chunk 0 serves them all.
+        """
         _search(get, "hpo", options, lambda asked, chunks: [asked.only(chunks)])
 
     return hpo
@@ -162,7 +166,7 @@ def _search(get: Get, verb: str, options: dict[str, Any], choose: Choose) -> Non
     chunks = choose(asked, chunks_of(database, module, asked.plan, asked.load_id))
     with bar(f"{module.name} {verb}") as walk:
         found = run_hpo(
-            database, module, chunks, asked.trials, asked.storage, params=asked.given(module), seed=asked.seed,
+            database, module, chunks, asked.trials, asked.storage, params=asked.by_hand, seed=asked.seed,
             device=asked.device, home=asked.folder, load_id=asked.load_id, progress=walk,
         )  # fmt: skip
     click.echo(str(found))

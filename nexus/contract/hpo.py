@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from nexus.contract.checkpoint import told
 from nexus.contract.code import class_hash, params_hash
 from nexus.contract.fit import Epoch, device_of, fit
 from nexus.contract.module import Learned, Module
@@ -41,7 +42,7 @@ Walk = Callable[[Iterable[Any]], Iterable[Any]]
 class Found:
     """What a search came to.
 
-    params : those that were searched or fixed by hand; loss : of validation, the mean over the chunks
+    params : those that were searched or set by hand; loss : of validation, the mean over the chunks
     states : how many trials there are of each, in the whole study
     """
 
@@ -78,7 +79,7 @@ def run_hpo(
 
     chunks : a trial's loss is the mean of their validation losses; test days are never read
     storage : of Optuna, by URL; default the database's own schema
-    params : where they differ from the module's own and are not searched
+    params : where they differ from the module's own; of those that are not searched
 
     The best parameters are left for `train-best` as best_params.json, with all_trials.json beside them. Each trial is a
     row of `model_runs`, so that it is counted.
@@ -86,7 +87,8 @@ def run_hpo(
     Raises
     ------
     InputError
-        When more trials failed here than were asked for, with what the last one said; when all were given up.
+        When `params` names what is searched; when more trials failed here than were asked for, with what the last one
+        said; when all were given up.
     """
     search = _Search(
         database, module, list(chunks), dict(params or {}), seed, device_of(module, device), load_id,
@@ -123,19 +125,25 @@ class _Search:
 
     @cached_property
     def fixed(self) -> dict[str, Any]:
-        """What was set by hand and is not searched."""
+        """What was set by hand; InputError where it is searched, since the search would not heed it."""
         import optuna
 
         drawn = self.module.space(optuna.create_study().ask())
-        return {name: value for name, value in self.given.items() if name not in drawn}
+        both = [name for name in self.given if name in drawn]
+        if both:
+            raise InputError(
+                f"{self.module.name}: {', '.join(both)}: searched, so not to be set by hand here; leave it out, or "
+                "give it to train-best"
+            )
+        return self.given
 
     @cached_property
     def name(self) -> str:
-        """Of the study: other code, chunks, data, parameters or seed are another one."""
+        """Of the study: other code, chunks, days, data, parameters or seed are another one."""
         numbers = "-".join(str(chunk.number) for chunk in self.chunks)
         of = digest(
             class_hash(type(self.module), Module), params_hash({**settled(self.module, self.fixed), "seed": self.seed}),
-            *(panels.fingerprint for panels in self.panels),
+            *map(told, self.chunks), *(panels.fingerprint for panels in self.panels),
         )  # fmt: skip
         return f"{self.module.name} {self.module.version} chunk {numbers} {of[:12]}"
 

@@ -140,6 +140,15 @@ def test_parameters_chosen_on_later_days_give_rows_that_no_earlier_day_sees(
     assert {row.split for row in stamps(database, 0)} == {"validation", "test"}
 
 
+def test_what_a_search_left_is_no_base_of_the_next(database: Database, configured: Settings) -> None:
+    said("hpo", "--chunk", "0", "--trials", "1", "--epochs", "1", *OPTIONS)
+    assert "chosen on data to 2017-06-29: epochs=1" in said("inspect", *OPTIONS)
+    said("hpo", "--chunk", "0", "--trials", "1", *OPTIONS)
+    with database.read() as connection:
+        statement = "SELECT params -> 'epochs' FROM model_runs WHERE params ? 'hpo_trial' ORDER BY started_at"
+        assert list(connection.scalars(text(statement))) == [1, LINEAR.defaults["epochs"]]
+
+
 def stamps(database: Database, chunk: int, table: str = "graph_predictions") -> Sequence[Any]:
     own = "o.trained_to, o.split, " if table == "graph_predictions" else ""
     statement = (

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +76,7 @@ def test_every_trial_is_counted(market: Database, chunks: list[Chunk], configure
 
 def test_a_search_goes_on_with_what_there_is(market: Database, chunks: list[Chunk], configured: Settings) -> None:
     first = run_hpo(market, LINEAR, chunks[:1], 1, params=FAST, seed=13, home=configured.home)
-    # what it left is now the base of the next search, and does not make it another study
-    base = {**first.params, **FAST}
-    second = run_hpo(market, LINEAR, chunks[:1], 3, params=base, seed=13, home=configured.home)
+    second = run_hpo(market, LINEAR, chunks[:1], 3, params=FAST, seed=13, home=configured.home)
     assert second.study == first.study
     assert sum(second.states.values()) == 3
     assert second.loss <= first.loss
@@ -116,6 +115,21 @@ def test_other_data_code_or_seed_are_another_study(market: Database, chunks: lis
         )
     }  # fmt: skip
     assert len(names) == 4
+
+
+def test_other_days_between_the_same_ends_are_another_study(
+    market: Database, chunks: list[Chunk], configured: Settings
+) -> None:
+    first = chunks[0]
+    fewer = replace(first, train=first.train[::2] if len(first.train) % 2 else (first.train[0], *first.train[1::2]))
+    assert (fewer.train[0], fewer.train[-1]) == (first.train[0], first.train[-1]) and fewer.train != first.train
+    searched = [run_hpo(market, LINEAR, [each], 1, params=FAST, home=configured.home) for each in (first, fewer)]
+    assert searched[0].study != searched[1].study
+
+
+def test_what_is_searched_cannot_be_set_by_hand(market: Database, chunks: list[Chunk], configured: Settings) -> None:
+    with pytest.raises(InputError, match="linear: lr: searched, so not to be set by hand here; leave it out"):
+        run_hpo(market, LINEAR, chunks[:1], 1, params={**FAST, "lr": 0.05}, home=configured.home)
 
 
 def test_trials_that_fail_say_why(
