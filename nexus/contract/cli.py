@@ -12,6 +12,7 @@ import click
 from nexus import log
 from nexus.contract.options import FIT, HPO, MANY, ONE, PLAN, PREDICT, TRAIN, Asked, with_options
 from nexus.contract.terminal import bar, epochs, run
+from nexus.errors import InputError
 
 if TYPE_CHECKING:
     from datetime import date
@@ -179,7 +180,7 @@ def _fit(get: Get, verb: str, options: dict[str, Any], choose: Choose) -> None:
     module, asked, database = _learned(get, verb), Asked(**options), _database()
     chunks = as_chosen(module, asked, choose(asked, chunks_of(database, module, asked.plan, asked.load_id)))
     params = asked.given(module)
-    click.echo(f"{module.name}: parameters are {asked.source(module)}")
+    click.echo(f"{module.name}: parameters are {asked.told(module)}")
     for chunk in chunks:
         with ExitStack() as stack:
             report = stack.enter_context(epochs(f"{module.name} {chunk.name}"))
@@ -202,6 +203,10 @@ def _write(get: Get, options: dict[str, Any], choose: Choose, *, last_day: bool)
     module, asked, database = get(), Asked(**options), _database()
     common: dict[str, Any] = {"again": asked.again, "load_id": asked.load_id}
     if not isinstance(module, Learned):
+        if asked.by_hand:
+            raise InputError(
+                f"{module.name}: not learned, so it has no parameters; leave out {', '.join(asked.by_hand)}"
+            )
         days = days_of(database, module, asked.plan, asked.load_id)
         if not days:
             raise asked.plan.empty()
@@ -236,7 +241,6 @@ def _explain(database: Database, module: Module[Any], asked: Asked, chunk: Chunk
 
 def _learned(get: Get, verb: str) -> Learned[Any, Any]:
     from nexus.contract.module import Learned
-    from nexus.errors import InputError
 
     module = get()
     if not isinstance(module, Learned):

@@ -77,7 +77,10 @@ def fit(
     if clash:
         raise InputError(f"{module.name}: describe() gives {clash[0]!r}, which is a parameter; name it otherwise")
     with numerical_threads():
-        state = module.build({**params, **described, "device": device})
+        try:
+            state = module.build({**params, **described, "device": device})
+        except (ValueError, ArithmeticError, RuntimeError) as error:
+            raise InputError(f"{module.name}: cannot be built with parameters {dict(params)}: {error!r}") from error
         fitting = _Fitting(module, state, train, validation, params, described, store, report, figures)
         resumed_from = fitting.resume()
         while not fitting.is_over:

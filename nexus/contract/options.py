@@ -33,7 +33,7 @@ PLAN = (
     click.option(
         "--single-fit", is_flag=True, help="One late fit that predicts everything: to look, never to be judged."
     ),
-    click.option("--load-id", type=int, help="See facts up to this load only."),
+    click.option("--load-id", type=click.IntRange(min=1), help="See facts up to this load only."),
 )
 FIT = (
     click.option("--params", help="Parameters as JSON, or a file of it  [default: what hpo left, else the module's]"),
@@ -138,6 +138,11 @@ class Asked:
         if best is not None:
             return f"the best that hpo left, chosen on data to {best.trained_to}"
         return "the module's defaults" if self.params is None else "given"
+
+    def told(self, module: Learned[Any, Any]) -> str:
+        """The same with what differs from the module's own."""
+        given = ", ".join(f"{name}={value}" for name, value in sorted(self.given(module).items()))
+        return f"{self.source(module)}{f': {given}' if given else ''}"
 
     @property
     def by_hand(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from nexus.db import capabilities
 from nexus.db.engine import APP_ROLE, READER_ROLE, Database
 from nexus.errors import DatabaseError
 
+log = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[2]
 _END_BACKGROUND_SESSIONS = text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name AND backend_type <> 'client backend'"
@@ -48,6 +50,7 @@ def upgrade(database: Database, revision: str = "head") -> None:
     with database.owner() as connection:
         _extension(connection)
         _roles_possible(connection)
+        _known(connection)
         command.upgrade(_config(connection), revision)
 
 
@@ -64,15 +67,20 @@ def ready(database: Database) -> Database:
     """The database, created and brought to head where it is not: what every command that writes begins with."""
     create_if_missing(database)
     with database.owner() as connection:
-        current = is_current(connection)
-    if not current:
+        before = MigrationContext.configure(connection).get_current_revision()
+    if before != head():
         upgrade(database)
+        if before is not None:
+            log.warning("database brought from revision %s to %s", before, head())
     return database
 
 
-def is_current(connection: Connection) -> bool:
-    """Whether the schema is at the head of the migrations."""
-    return MigrationContext.configure(connection).get_current_revision() == head()
+def _known(connection: Connection) -> None:
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current not in {None, *(each.revision for each in ScriptDirectory.from_config(_config(None)).walk_revisions())}:
+        raise DatabaseError(
+            f"the database is at revision {current}, and this nexus knows up to {head()}; install the newer nexus"
+        )
 
 
 def head() -> str:

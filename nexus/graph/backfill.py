@@ -61,6 +61,7 @@ def _fill(database: Database, module: Learned[Any, Any], asked: Asked, build: bo
         "params": asked.given(module), "seed": asked.seed, "device": asked.device, "home": asked.folder,
         "load_id": asked.load_id,
     }  # fmt: skip
+    click.echo(f"{module.name}: parameters are {asked.told(module)}")
     if asked.single_fit:
         click.echo(LATE.format(trained_to=chunks[0].trained_to))
     done = [_chunk(database, module, chunk, shared, asked.fresh) for chunk in chunks]
@@ -125,11 +126,11 @@ def _judge(
     database: Database, module: Learned[Any, Any], plan: Plan, chunks: Sequence[Chunk], shared: Mapping[str, Any]
 ) -> None:
     from nexus.graph.gnn.trainer import HGTLinks
-    from nexus.graph.gnn.verdicts import link_verdicts
+    from nexus.graph.gnn.verdicts import link_verdicts, sentences
 
     if isinstance(module, HGTLinks):
-        for verdict in link_verdicts(database, plan, chunks, module=module, **shared):
-            click.echo(verdict.sentence)
+        for sentence in sentences(link_verdicts(database, plan, chunks, module=module, **shared)):
+            click.echo(sentence)
 
 
 def _summary(done: Sequence[tuple[Trained, Predicted]], anew: int, seconds: float) -> str:

@@ -27,7 +27,7 @@ def snapshots_command(bar: Bar) -> click.Command:
     )
     @click.option("--from", "start", type=DAY, help="First day  [default: of the prices]")
     @click.option("--to", "end", type=DAY, help="Last day  [default: of the prices]")
-    @click.option("--load-id", type=int, help="See facts up to this load only.")
+    @click.option("--load-id", type=click.IntRange(min=1), help="See facts up to this load only.")
     def snapshots(
         name: str, universe: str | None, every: str, start: datetime | None, end: datetime | None, load_id: int | None
     ) -> None:
@@ -51,6 +51,7 @@ def _build(
     end: datetime | None,
     load_id: int | None,
 ) -> object:
+    from nexus.contract.splits import Plan
     from nexus.db import admin
     from nexus.db.engine import Database
     from nexus.graph.recipes import recipe
@@ -61,6 +62,8 @@ def _build(
     chosen = recipe(name, None if universe == PRICED else universe)
     database = admin.ready(Database.configured())
     days = choose_days(database, every, lead=chosen.lead, start=_day(start), end=_day(end), load_id=load_id)
+    if not days:
+        raise Plan(_day(start), _day(end)).empty()
     with bar(f"graph {name}") as walk:
         return build(database, chosen, days, load_id=load_id, progress=walk)
 

@@ -64,6 +64,8 @@ class HGTEncoder(nn.Module):
         super().__init__()
         if not metadata[1]:
             raise InputError(f"an encoder of {', '.join(metadata[0])} and no edge type; give snapshots that have edges")
+        if layers < 1 or not 0 <= dropout < 1:
+            raise InputError(f"an encoder of {layers} layers with dropout {dropout}; take 1 or more, and 0 to below 1")
         self.node_types = list(metadata[0])
         self.edge_types: list[EdgeType] = [(str(src), str(relation), str(dst)) for src, relation, dst in metadata[1]]
         self.inputs = nn.ModuleDict({node_type: nn.Linear(in_channels, hidden) for node_type in self.node_types})

@@ -167,6 +167,7 @@ def stamps(database: Database, chunk: int, table: str = "graph_predictions") -> 
         (["--set", "width=wide"], r"linear: width 'wide': a str; give a int, as 8"),
         (["--set", "width=2.5"], r"linear: width 2.5: a float; give a int, as 8"),
         (["--set", "amp=1"], r"linear: amp 1: a int; give a bool, as True"),
+        (["--set", "lr=-1"], r"linear: cannot be built with parameters .*'lr': -1.*Invalid learning rate"),
         (["--set", "patience=0"], r"linear: patience 0: give 1 or more"),
         (["train-best-all", "--chunks", "3-1"], r"chunks '3-1': write numbers and spans, as 0-3,7 \(3-1 is empty\)"),
         (["--params", "nowhere.json"], r"params nowhere.json: .*; give a JSON object, or a file"),
@@ -246,6 +247,8 @@ def test_a_module_that_is_not_learned_predicts_and_says_that_it_learns_nothing(d
         rows = connection.execute(text("SELECT * FROM centrality_history WHERE model_version = 'sizes-1'")).all()
     assert {row.split for row in rows} == {"none"} and {row.chunk for row in rows} == {0}
     assert all(row.known_at.date() == row.as_of for row in rows)
+    with pytest.raises(InputError, match="sizes: not learned, so it has no parameters; leave out zz"):
+        said("predict", "--set", "zz=3", module=sizes)
     with pytest.raises(InputError, match="no day between 2030-01-01 and the last; widen the window"):
         said("predict", "--from", "2030-01-01", module=sizes)
 

@@ -14,6 +14,7 @@ from nexus.db import admin, capabilities, views
 from nexus.db.engine import Database
 from nexus.db.graph_store import Snapshots, write_graphs
 from nexus.db.tables import FACTS, metadata
+from nexus.errors import DatabaseError
 
 _OUT_OF_LINE = text(
     "SELECT attname FROM pg_attribute "
@@ -26,6 +27,15 @@ def test_upgrading_twice_is_a_no_op(database: Database) -> None:
     admin.upgrade(database)
     assert admin.status(database) == before
     assert before.revision == before.head
+
+
+def test_a_database_of_a_newer_nexus_is_told_as_such(database: Database) -> None:
+    with database.owner() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(DatabaseError, match="the database is at revision 9999, and this nexus knows up to .*newer"):
+        admin.ready(database)
+    with database.owner() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": admin.head()})
 
 
 def test_alembic_check_is_clean(database: Database) -> None:

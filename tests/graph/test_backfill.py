@@ -33,7 +33,7 @@ from nexus.errors import InputError
 from nexus.graph.backfill import backfill
 from nexus.graph.gnn.data import HISTORY, tensors
 from nexus.graph.gnn.trainer import HGT
-from nexus.graph.gnn.verdicts import link_verdicts
+from nexus.graph.gnn.verdicts import link_verdicts, sentences
 from nexus.graph.gnn.weights import WEIGHTS
 from nexus.settings import settings
 from research._validate_embeddings import main as validate
@@ -112,8 +112,10 @@ def test_it_says_how_each_edge_type_was_judged(market: NodeMarket, filled: tuple
     output, _ = filled
     verdicts = link_verdicts(market.database, PLAN, params=PARAMS, seed=0)
     assert {"supplies", "holds", "board", "correlation"} <= {one.edge_type[1] for one in verdicts}
+    assert all(sentence in output for sentence in sentences(verdicts))
     for one in verdicts:
-        assert one.sentence in output
+        assert one.n_new == 0 or one.sentence in output
+        assert "-".join(one.edge_type) in output
         assert one.verdict != "pass" or (one.auc >= 0.6 and one.interval[0] > 0 and one.n_new >= 50)
     (supply,) = [one for one in verdicts if one.edge_type == ("company", "supplies", "company")]
     assert supply.n_new == new_edges(market, supply.edge_type)
@@ -141,9 +143,10 @@ def new_edges(market: NodeMarket, edge_type: tuple[str, str, str]) -> int:
 def test_a_second_run_has_nothing_to_do(market: NodeMarket, filled: tuple[str, pd.DataFrame]) -> None:
     before = filled[1]
     begun = time.perf_counter()
-    output = run().output
-    assert output.startswith("nothing to do: ") and time.perf_counter() - begun < 30
-    built, done = run("--build").output.splitlines()
+    params, done = run().output.splitlines()
+    assert params == "hgt: parameters are the module's defaults: epochs=3, heads=2, hidden=16"
+    assert done.startswith("nothing to do: ") and time.perf_counter() - begun < 30
+    built, _, done = run("--build").output.splitlines()
     assert built.startswith(f"monthly: 0 written, {len(market.days)} unchanged") and done.startswith("nothing to do: ")
     pd.testing.assert_frame_equal(rows(market.database), before)
 

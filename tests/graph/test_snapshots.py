@@ -343,6 +343,10 @@ def test_killed_and_run_again_it_ends_the_same(own: Database, tmp_path: Path) ->
     assert 0 < there < len(days), "it was to be killed in the middle"
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.startswith(f"monthly: {len(days) - there} written, {there} unchanged")
+    late = subprocess.run(
+        [*command, "--from", "2030-01-01"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (late.returncode, late.stderr) == (2, "error: no day between 2030-01-01 and the last; widen the window\n")
     stored = Snapshots.open(own, "monthly")
     assert {day: stored.at(day).content_hash for day in stored.days.tolist()} == expected
     with own.read() as connection:

@@ -18,9 +18,11 @@ from nexus.contract.splits import SINGLE_FIT, Plan, chunks, days_of
 from nexus.contract.torch import evaluating
 from nexus.db.graph import Graph
 from nexus.errors import InputError
+from nexus.graph.gnn.baselines import BASELINES
 from nexus.graph.gnn.batches import LinkBatches, Size, link_loss
 from nexus.graph.gnn.data import tensors
 from nexus.graph.gnn.examples import Links, normalised
+from nexus.graph.gnn.figures import figures, lines
 from nexus.graph.gnn.gate import verdict
 from nexus.graph.gnn.trainer import HGT
 from nexus.graph.gnn.weights import leave
@@ -237,15 +239,43 @@ class TestLearning:
     def test_metrics_name_every_rule_beside_the_model(self, state, links, caplog):
         test = Links(links.graphs[4:], links.graphs[:4])
         with caplog.at_level("INFO", "nexus"):
-            figures = HGT.metrics(state, test)
+            told = HGT.metrics(state, test)
         for kind in ("new", "all"):
             for figure in ("auc", "ap"):
                 name = f"company-supplies-company/{kind}/{figure}"
-                assert {name, *(f"{name}/{rule}" for rule in test.asked[0].rules)} <= set(figures)
-        assert all(np.isfinite(list(figures.values())))
-        edges = figures["company-supplies-company/new/edges"]
+                assert {name, *(f"{name}/{rule}" for rule in test.asked[0].rules)} <= set(told)
+        assert all(np.isfinite(list(told.values())))
+        edges = told["company-supplies-company/new/edges"]
         assert edges == sum(len(step.new) for step in test.transitions[SUPPLY])
         assert f"company-supplies-company/new: {edges} new edges; the graph is static" in caplog.text
+
+    def test_many_static_types_are_told_in_one_line(self):
+        types = [("company", f"relation {number}", "company") for number in range(9)]
+        told = list(
+            lines(
+                {
+                    **figures([], types),
+                    "a-b-c/new/edges": 80,
+                    "a-b-c/new/auc": 0.7,
+                    "a-b-c/new/ap": 0.2,
+                    **{f"a-b-c/new/{figure}/{rule}": 0.5 for figure in ("auc", "ap") for rule in BASELINES},
+                }
+            )
+        )
+        assert told[0] == "9 edge types: at most 0 new edges; the graph is static and the AUC says nothing"
+        assert [line.partition(":")[0] for line in told[1:]] == ["a-b-c/new"]
+
+    @pytest.mark.parametrize(
+        ("wrong", "message"),
+        [
+            ({"layers": 0}, "an encoder of 0 layers"),
+            ({"dropout": 1.0}, "with dropout 1.0"),
+            ({"per_positive": 0}, "per_positive 0: at least 1"),
+        ],
+    )
+    def test_parameters_that_teach_nothing_are_refused(self, links, wrong, message):
+        with pytest.raises(InputError, match=message):
+            HGT.step(HGT.build({**QUICK, **HGT.describe(links), **wrong}), links)
 
     def test_too_few_pairs_are_named(self, caplog):
         nodes = {"company": [1, 2, 3, 4]}

@@ -53,6 +53,13 @@ class Size:
     fanout: int = 16
     sampler: str = "nexus"
 
+    def __post_init__(self) -> None:
+        for name in ("per_positive", "pairs", "fanout"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} {getattr(self, name)}: at least 1 of each batch")
+        if self.sampler not in SAMPLERS:
+            raise InputError(f"sampler {self.sampler!r} is unknown; one of {', '.join(SAMPLERS)}")
+
 
 class LinkBatches:
     """Snapshots with the edges of the next ones, ready to be drawn from epoch after epoch."""
@@ -71,8 +78,6 @@ class LinkBatches:
         transitions : edge type -> one transition per snapshot
         layers : of the encoder, hops that a sample goes
         """
-        if size.sampler not in SAMPLERS:
-            raise InputError(f"sampler {size.sampler!r} is unknown; one of {', '.join(SAMPLERS)}")
         self._size, self._layers, self._device = size, layers, device
         self._parts: list[_Whole | _Large] = []
         first = 0

@@ -10,6 +10,9 @@ from nexus.graph.gnn.baselines import BASELINES
 from nexus.graph.gnn.examples import Asked
 from nexus.graph.gnn.gate import LEAST_EDGES, Score, pooled
 
+MOST_STATIC = 8
+"""Edge types with too few new edges that are named one by one."""
+
 
 def name_of(edge_type: EdgeType) -> str:
     """As figures, explanations and verdicts call it."""
@@ -37,10 +40,20 @@ def figures(marks: Iterable[tuple[Asked, Score]], edge_types: Iterable[EdgeType]
 
 
 def lines(told: Mapping[str, float]) -> Iterator[str]:
-    """One line per edge type and kind; where new edges are too few, that the AUC says nothing."""
-    for name in [each.removesuffix("/edges") for each in told if each.endswith("/edges")]:
+    """One line per edge type and kind; where new edges are too few, that the AUC says nothing.
+
+    Of more than MOST_STATIC such types in one line for all: the graph of a year has sixty.
+    """
+    names = [each.removesuffix("/edges") for each in told if each.endswith("/edges")]
+    static = [name for name in names if name.endswith("/new") and told[f"{name}/edges"] < LEAST_EDGES]
+    if len(static) > MOST_STATIC:
+        most = max(told[f"{name}/edges"] for name in static)
+        yield f"{len(static)} edge types: at most {most} new edges; the graph is static and the AUC says nothing"
+        gone = {name.removesuffix("/new") for name in static}
+        names = [name for name in names if name.rpartition("/")[0] not in gone]
+    for name in names:
         edges, auc, ap = (told[f"{name}/{figure}"] for figure in ("edges", "auc", "ap"))
-        if name.endswith("/new") and edges < LEAST_EDGES:
+        if name in static:
             yield f"{name}: {edges} new edges; the graph is static and the AUC says nothing"
         elif isnan(auc):
             yield f"{name}: {edges} edges, and every pair is one; the AUC says nothing"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,13 @@ from nexus.graph.gnn.trainer import HGT, HGTLinks
 
 if TYPE_CHECKING:
     from nexus.db.engine import Database
+
+
+def sentences(verdicts: Sequence[LinkVerdict]) -> Iterator[str]:
+    """The verdicts in words; those on edge types without a single new edge together."""
+    yield from (each.sentence for each in verdicts if each.n_new)
+    if still := ["-".join(each.edge_type) for each in verdicts if not each.n_new]:
+        yield f"{', '.join(still)}: undecidable: no new edge; the graph is static and the AUC says nothing"
 
 
 def link_verdicts(
