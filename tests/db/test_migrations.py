@@ -32,7 +32,7 @@ def test_upgrading_twice_is_a_no_op(database: Database) -> None:
 def test_a_database_of_a_newer_nexus_is_told_as_such(database: Database) -> None:
     with database.owner() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(DatabaseError, match="the database is at revision 9999, and this nexus knows up to .*newer"):
+    with pytest.raises(DatabaseError, match=r"the database is at revision 9999, and this nexus knows up to .*newer"):
         admin.ready(database)
     with database.owner() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": admin.head()})
