@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -50,7 +51,7 @@ def watch(study: str | None, storage: str | None, every: float, once: bool) -> N
 
     console = Console()
     with _storage(storage) as opened:
-        found = optuna.load_study(study_name=study or _newest(opened), storage=opened)
+        found = optuna.load_study(study_name=_known(opened, study), storage=opened)
         if once or not console.is_terminal:
             console.print(table(found))
             return
@@ -66,7 +67,7 @@ def table(study: optuna.Study) -> Table:
     from rich.table import Table
 
     trials = study.get_trials(deepcopy=False)
-    ended = [trial for trial in trials if trial.value is not None]
+    ended = [trial for trial in trials if _complete(trial)]
     best = min(ended, key=lambda trial: trial.value or 0.0, default=None)
     names = sorted({name for trial in trials for name in trial.params})
     shown = Table(title=f"{study.study_name}: {len(trials)} trials", box=box.ASCII)
@@ -82,8 +83,13 @@ def table(study: optuna.Study) -> Table:
     return shown
 
 
+def _complete(trial: optuna.trial.FrozenTrial) -> bool:
+    """Whether its value is its loss: Optuna gives one that was pruned the last that it reported."""
+    return trial.state.name == "COMPLETE"
+
+
 def _loss(trial: optuna.trial.FrozenTrial) -> str:
-    if trial.value is not None:
+    if _complete(trial):
         return f"{trial.value:.6g}"
     last = max(trial.intermediate_values, default=None)
     return "" if last is None else f"({trial.intermediate_values[last]:.6g})"
@@ -93,16 +99,26 @@ def _brief(value: object) -> str:
     return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _storage(url: str | None) -> AbstractContextManager[optuna.storages.RDBStorage]:
+@contextmanager
+def _storage(url: str | None) -> Iterator[optuna.storages.RDBStorage]:
     from nexus.contract.hpo import open_storage
     from nexus.db import admin
     from nexus.db.engine import Database
-    from nexus.db.studies import storage_url
 
-    return open_storage(url or storage_url(admin.ready(Database.configured())))
+    if url is not None:
+        with open_storage(url) as opened:
+            yield opened
+        return
+    database = admin.ready(Database.configured())
+    try:
+        with open_storage(database) as opened:
+            yield opened
+    finally:
+        database.dispose()
 
 
-def _newest(storage: optuna.storages.RDBStorage) -> str:
+def _known(storage: optuna.storages.RDBStorage, name: str | None) -> str:
+    """The study of that name, default the newest."""
     import optuna
 
     from nexus.errors import InputError
@@ -110,4 +126,8 @@ def _newest(storage: optuna.storages.RDBStorage) -> str:
     summaries = optuna.get_all_study_summaries(storage)
     if not summaries:
         raise InputError("no search has begun; run `nexus module NAME hpo`")
+    if name is not None:
+        if name not in {each.study_name for each in summaries}:
+            raise InputError(f"study {name!r}: there is none; `nexus hpo list` names the {len(summaries)} there are")
+        return name
     return max(summaries, key=lambda one: str(one.datetime_start)).study_name

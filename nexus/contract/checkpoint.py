@@ -90,7 +90,7 @@ class Checkpoints:
             "described": json.dumps(saved.described),
             "state": saved.state,
         }
-        with _replacing(self.folder / name) as stream:
+        with replacing(self.folder / name) as stream:
             torch.save(content, stream)
 
     def load(self, name: str) -> Saved | None:
@@ -111,7 +111,7 @@ class Checkpoints:
     def finish(self, outcome: Mapping[str, Any]) -> None:
         """Leave word that training is over, with what came of it."""
         content = {"identity": asdict(self.identity), "outcome": dict(outcome)}
-        with _replacing(self.folder / FINISHED) as stream:
+        with replacing(self.folder / FINISHED) as stream:
             stream.write(json.dumps(content, indent=2).encode())
 
     def outcome(self) -> dict[str, Any] | None:
@@ -229,9 +229,12 @@ def _parts(value: Any) -> Iterator[bytes]:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """A new file that takes the place of `path` once it is on the disk; its writer holds the lock."""
-    new = path.with_name(f"{path.name}.new")
+def replacing(path: Path, mark: str = "") -> Iterator[BinaryIO]:
+    """A new file that takes the place of `path` once it is on the disk.
+
+    mark : of the writer, where several may be at it; one that holds a lock writes over what a killed one left
+    """
+    new = path.with_name(f"{path.name}{mark}.new")
     try:
         with new.open("wb") as stream:
             yield stream

@@ -79,7 +79,7 @@ def fit(
     with numerical_threads():
         try:
             state = module.build({**params, **described, "device": device})
-        except (ValueError, ArithmeticError, RuntimeError) as error:
+        except (ValueError, ArithmeticError) as error:
             raise InputError(f"{module.name}: cannot be built with parameters {dict(params)}: {error!r}") from error
         fitting = _Fitting(module, state, train, validation, params, described, store, report, figures)
         resumed_from = fitting.resume()

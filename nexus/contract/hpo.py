@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -18,13 +17,13 @@ from nexus.contract.checkpoint import told
 from nexus.contract.code import class_hash, params_hash
 from nexus.contract.fit import Epoch, device_of, fit
 from nexus.contract.module import Learned, Module
-from nexus.contract.params import module_home, settled, write_best_params
+from nexus.contract.params import module_home, settled, write_best_params, write_json
 from nexus.contract.reading import Training, read_training
 from nexus.contract.splits import Chunk
 from nexus.db.engine import Database
 from nexus.db.fingerprint import digest
 from nexus.db.runs import Run, begin_run, finish_run
-from nexus.db.studies import storage_url
+from nexus.db.studies import opening_studies
 from nexus.errors import InputError
 from nexus.settings import settings
 
@@ -94,7 +93,7 @@ def run_hpo(
         database, module, list(chunks), dict(params or {}), seed, device_of(module, device), load_id,
         home or settings().home,
     )  # fmt: skip
-    with open_storage(storage or storage_url(database)) as opened:
+    with open_storage(storage or database) as opened:
         study = search.study(opened)
         for number in progress(range(1, trials + 1)):
             while _ended(study) < number:
@@ -153,21 +152,21 @@ class _Search:
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)  # of a trial that failed it would print the traceback
         epochs = settled(self.module, self.fixed)["epochs"]
-        study = optuna.create_study(
+        return optuna.create_study(
             storage=storage,
             study_name=self.name,
             load_if_exists=True,
             direction="minimize",
             pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=max(1, epochs // 10)),
         )
-        # another draw after each interruption, and in each process; the same where nothing was tried yet
-        study.sampler = optuna.samplers.TPESampler(seed=self.seed + len(study.trials), n_startup_trials=8)
-        return study
 
     def objective(self, trial: optuna.Trial) -> float:
         """Mean validation loss of a trial's parameters over the chunks."""
         import optuna
 
+        # each trial draws by its number: another draw in each process and after each interruption
+        drawn = int(digest(self.seed, trial.number)[:8], 16)
+        trial.study.sampler = optuna.samplers.TPESampler(seed=drawn, n_startup_trials=8)
         params = {**settled(self.module, self.fixed, self.module.space(trial)), "seed": self.seed}
         run = self._run(trial, params)
         with self.database.write() as connection:
@@ -221,8 +220,7 @@ class _Search:
         best = {**self.fixed, **self.module.space(optuna.trial.FixedTrial(study.best_params))}
         about = {"study": study.study_name, "loss": study.best_value, "trials": dict(states), "seed": self.seed}
         path = write_best_params(self.home, self.module, best, self.chunks, **about)
-        listed = json.dumps([_told(trial) for trial in trials], indent=2, default=str)
-        (module_home(self.home, self.module) / ALL_TRIALS).write_text(listed, encoding="utf-8")
+        write_json(module_home(self.home, self.module) / ALL_TRIALS, [_told(trial) for trial in trials])
         return Found(self.module.name, study.study_name, best, study.best_value, states, path)
 
     def _fitted(self, place: int, params: dict[str, Any], report: Callable[[Epoch], None]) -> float:
@@ -275,8 +273,10 @@ class _Losses:
 
 
 @contextmanager
-def open_storage(url: str) -> Iterator[optuna.storages.RDBStorage]:
-    """Optuna's storage at a URL, its tables made where they are missing; its connections are closed at the end.
+def open_storage(where: str | Database) -> Iterator[optuna.storages.RDBStorage]:
+    """Optuna's storage, its tables made where they are missing; its connections are closed at the end.
+
+    where : a URL, or the database whose schema of studies it is
 
     Raises
     ------
@@ -286,13 +286,14 @@ def open_storage(url: str) -> Iterator[optuna.storages.RDBStorage]:
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
 
+    opening = nullcontext(where) if isinstance(where, str) else opening_studies(where)
     try:
-        with warnings.catch_warnings():
+        with opening as url, warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of the heartbeat
             storage = optuna.storages.RDBStorage(url, heartbeat_interval=HEARTBEAT, grace_period=GRACE)
     except (SQLAlchemyError, ImportError, ValueError) as error:
         cause = str(error).strip().splitlines()[0]
-        raise InputError(f"storage {url.split('@')[-1]}: {cause}; give a URL as sqlite:///studies.db") from error
+        raise InputError(f"storage {str(where).split('@')[-1]}: {cause}; give a URL as sqlite:///studies.db") from error
     try:
         yield storage
     finally:
@@ -311,7 +312,8 @@ def _told(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
     return {
         "number": trial.number,
         "state": trial.state.name.lower(),
-        "loss": trial.value,
+        "loss": trial.value if trial.state.name == "COMPLETE" else None,
+        "last": trial.intermediate_values.get(max(trial.intermediate_values, default=-1)),
         "params": trial.params,
         "epochs": max(trial.intermediate_values, default=0),
         "started": trial.datetime_start,

@@ -9,7 +9,9 @@ from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+from nexus.contract.checkpoint import replacing
 from nexus.contract.module import Learned
 from nexus.contract.splits import Chunk
 from nexus.errors import InputError
@@ -97,12 +99,15 @@ def write_best_params(
     """
     seen = {"chunks": [chunk.number for chunk in chunks], "trained_to": max(chunk.trained_to for chunk in chunks)}
     path = module_home(home, module) / BEST
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_suffix(".new")
-    content = {"params": plain(module.name, params), **seen, **about}
-    new.write_text(json.dumps(content, indent=2, default=str), encoding="utf-8")
-    new.replace(path)
+    write_json(path, {"params": plain(module.name, params), **seen, **about})
     return path
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Replace a file in one step, whoever else is writing it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, f".{uuid4().hex[:8]}") as stream:
+        stream.write(json.dumps(content, indent=2, default=str).encode())
 
 
 def _like(what: str, own: Any, given: Any) -> Any:

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,18 +17,20 @@ from typing import Any
 import optuna
 import pytest
 from click.testing import CliRunner
+from contract.children import start
 from contract.linear import Linear
 from sqlalchemy import text
 
+from nexus.cli.hpo import _known, table
 from nexus.cli.hpo import hpo as watched
 from nexus.contract.fit import fit
-from nexus.contract.hpo import ALL_TRIALS, open_storage, run_hpo
-from nexus.contract.params import Best, best_params, module_home, settled
+from nexus.contract.hpo import ALL_TRIALS, _told, open_storage, run_hpo
+from nexus.contract.params import Best, best_params, module_home, settled, write_best_params
 from nexus.contract.reading import chunks_of, read_training
 from nexus.contract.splits import Chunk, Plan
 from nexus.contract.torch import TorchState
+from nexus.db import admin
 from nexus.db.engine import Database
-from nexus.db.studies import storage_url
 from nexus.errors import InputError
 from nexus.ingest.run import ingest_frames
 from nexus.ingest.simulate import simulate, tables
@@ -76,9 +79,12 @@ def test_every_trial_is_counted(market: Database, chunks: list[Chunk], configure
 
 def test_a_search_goes_on_with_what_there_is(market: Database, chunks: list[Chunk], configured: Settings) -> None:
     first = run_hpo(market, LINEAR, chunks[:1], 1, params=FAST, seed=13, home=configured.home)
+    listed = module_home(configured.home, LINEAR) / ALL_TRIALS
+    inode = listed.stat().st_ino
     second = run_hpo(market, LINEAR, chunks[:1], 3, params=FAST, seed=13, home=configured.home)
     assert second.study == first.study
     assert sum(second.states.values()) == 3
+    assert listed.stat().st_ino != inode, "replaced, not written over"
     assert second.loss <= first.loss
     again = run_hpo(market, LINEAR, chunks[:1], 3, params=FAST, seed=13, home=configured.home)
     assert again == second
@@ -194,19 +200,70 @@ def test_sqlite_for_those_who_want_it(
         pass
 
 
-def test_two_processes_and_a_kill(market: Database, chunks: list[Chunk], configured: Settings) -> None:
-    """One is killed in the middle of a trial; the other goes on to the number asked for."""
-    command = [sys.executable, str(Path(__file__).with_name("search_linear.py")), str(configured.home), "17"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    killed, other = (subprocess.Popen([*command, str(4)], env=environment) for _ in range(2))
-    deadline = time.monotonic() + 90
-    while not _running(market) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
-    assert other.wait(timeout=120) == 0
+def test_processes_share_a_study_and_one_is_killed(market: Database, chunks: list[Chunk], configured: Settings) -> None:
+    """One dies in the middle of its first trial; the others do what was asked for, each trial its own draw."""
+    command = [sys.executable, str(Path(__file__).with_name("search_linear.py")), str(configured.home), "17", "4"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, Path(__file__).parents[1:3]))}
+    ends = ((), (), ("killed",))
+    children = [subprocess.Popen([*command, *end], env=environment) for end in ends]
+    assert [child.wait(timeout=240) for child in children] == [0, 0, -signal.SIGKILL]
+    with open_storage(market) as opened:
+        study = optuna.load_study(study_name=_study(market, 17), storage=opened)
+        before = study.trials
+    states = Counter(trial.state.name for trial in before)
+    assert states["COMPLETE"] + states["PRUNED"] >= 4 and states["RUNNING"] == 1
+    assert len({json.dumps(trial.params, sort_keys=True) for trial in before}) == len(before)
+    told = json.loads((module_home(configured.home, LINEAR) / ALL_TRIALS).read_text())
+    assert {trial["number"] for trial in told} <= {trial.number for trial in before}
     found = run_hpo(market, LINEAR, chunks[:1], 4, params=FAST, seed=17, home=configured.home)
-    assert found.states["complete"] + found.states.get("pruned", 0) >= 4
+    assert found.study == study.study_name and sum(found.states.values()) == len(before), "nothing was left to do"
+
+
+def test_searches_begun_together_draw_apart(market: Database, chunks: list[Chunk], configured: Settings) -> None:
+    def walk(items: Iterable[Any]) -> Iterator[Any]:
+        # the outer search has opened the study; the inner one finds it just as new
+        run_hpo(market, LINEAR, chunks[:1], 2, params=FAST, seed=19, home=configured.home)
+        yield from items
+
+    found = run_hpo(market, LINEAR, chunks[:1], 4, params=FAST, seed=19, home=configured.home, progress=walk)
+    told = json.loads((module_home(configured.home, LINEAR) / ALL_TRIALS).read_text())
+    assert sum(found.states.values()) == len({trial["params"]["lr"] for trial in told}) == 4
+
+
+def test_processes_that_begin_on_a_new_database(template: Database, server: Database, tmp_path: Path) -> None:
+    """Optuna makes its tables where there are none; two that do so at once would meet."""
+    bare = server.sibling(f"nexus_test_studies_{os.getpid()}")
+    with server.autocommit() as connection:
+        connection.execute(text(f"CREATE DATABASE {bare.url.database} TEMPLATE {template.url.database}"))
+    try:
+        children = [start(opens, bare, tmp_path / str(number), tmp_path / "go") for number in range(4)]
+        while len(list(tmp_path.glob("*/ready"))) < len(children):
+            time.sleep(0.01)
+        (tmp_path / "go").touch()
+        assert [child.ended for child in children] == [0] * len(children)
+    finally:
+        bare.dispose()
+        admin.drop(bare)
+
+
+def opens(home: Path, go: Path) -> None:
+    """In a process of its own: wait for the others, then open the studies."""
+    (home / "ready").touch()
+    while not go.exists():
+        time.sleep(0.001)
+    with open_storage(Database.configured()):
+        pass
+
+
+def test_two_that_write_at_once_do_not_meet(chunks: list[Chunk], tmp_path: Path) -> None:
+    class Meanwhile:
+        def __str__(self) -> str:
+            write_best_params(tmp_path, LINEAR, {"width": 3}, chunks[:1])
+            return "written after the other"
+
+    path = write_best_params(tmp_path, LINEAR, {"width": 4}, chunks[:1], about=Meanwhile())
+    assert best_params(tmp_path, LINEAR) == Best({"width": 4}, chunks[0].trained_to)
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
 def test_watch_shows_the_trials(
@@ -221,8 +278,33 @@ def test_watch_shows_the_trials(
     assert narrow.isascii(), "what does not fit goes on in the next line"
     listed = CliRunner().invoke(watched, ["list"], catch_exceptions=False).output
     assert found.study in listed
-    with open_storage(storage_url(market)) as opened:
+    with open_storage(market) as opened:
         assert optuna.load_study(study_name=found.study, storage=opened).best_value == found.loss
+
+
+def test_a_pruned_trial_is_never_the_best() -> None:
+    def objective(trial: optuna.Trial) -> float:
+        drawn = trial.suggest_float("x", 0, 1)
+        trial.report(0.4 if trial.number == 1 else 0.9, 1)
+        if trial.number == 1:
+            raise optuna.TrialPruned
+        return 0.7 + drawn / 10
+
+    study = optuna.create_study()
+    study.optimize(objective, n_trials=3)
+    rows = list(zip(*(column.cells for column in table(study).columns), strict=True))
+    assert rows[0][0] == f"best {study.best_trial.number}" and rows[0][3] == f"{study.best_value:.6g}"
+    assert [row[3] for row in rows if row[0] == "1"] == ["(0.4)"]
+    assert [_told(trial)["loss"] for trial in study.trials] == [study.trials[0].value, None, study.trials[2].value]
+
+
+def test_a_study_that_is_not_there_is_named(market: Database, chunks: list[Chunk], configured: Settings) -> None:
+    run_hpo(market, LINEAR, chunks[:1], 1, params=FAST, seed=20, home=configured.home)
+    with (
+        open_storage(market) as opened,
+        pytest.raises(InputError, match="study 'nope': there is none; `nexus hpo list`"),
+    ):
+        _known(opened, "nope")
 
 
 def _ends(database: Database, module: str) -> list[tuple[str, dict[str, Any]]]:
@@ -240,6 +322,10 @@ def _runs(database: Database) -> list[object]:
         return list(rows)
 
 
-def _running(database: Database) -> bool:
+def _study(database: Database, seed: int) -> str:
+    """The one study that drew with this seed."""
     with database.read() as connection:
-        return bool(connection.scalar(text("SELECT count(*) FROM model_runs WHERE status = 'running'")))
+        statement = (
+            "SELECT DISTINCT params ->> 'hpo_study' FROM model_runs WHERE CAST(params ->> 'seed' AS int) = :seed"
+        )
+        return str(connection.execute(text(statement), {"seed": seed}).scalar_one())
