@@ -20,6 +20,7 @@ from scipy.stats import mannwhitneyu
 
 from nexus.cli.output import database, say, table
 from nexus.cli.run import run
+from nexus.db.companies import check_tickers
 from nexus.db.engine import Database
 from nexus.db.extent import inputs_extent
 from nexus.db.graph import Graph
@@ -162,14 +163,19 @@ def draw_map(space: Space, path: Path) -> None:
     plt.close(figure)
 
 
+def split(pairs: str) -> list[list[str]]:
+    """Both tickers of each of A/B,C/D."""
+    found = [[name.strip() for name in pair.split("/")] for pair in pairs.split(",") if pair.strip()]
+    wrong = [pair for pair in found if len(pair) != 2 or not all(pair)]
+    if wrong:
+        raise InputError(f"pair {'/'.join(wrong[0])!r}: write A/B,C/D")
+    return found
+
+
 def cosines_of(space: Space, pairs: str) -> tuple[Floats, list[str]]:
     """Cosines of A/B,C/D as far as both are there, and the pairs found."""
     place = {name: i for i, name in enumerate(space.names)}
-    split = [tuple(pair.strip().split("/")) for pair in pairs.split(",") if pair.strip()]
-    wrong = [pair for pair in split if len(pair) != 2]
-    if wrong:
-        raise InputError(f"pair {'/'.join(wrong[0])!r}: write A/B,C/D")
-    found = [pair for pair in split if pair[0] in place and pair[1] in place]
+    found = [pair for pair in split(pairs) if pair[0] in place and pair[1] in place]
     values = np.array([space.cosines[place[a], place[b]] for a, b in found])
     return values, ["/".join(pair) for pair in found]
 
@@ -239,19 +245,25 @@ def read(own: Database, version: str, graph: str, scheme: str) -> tuple[Space, G
 @click.command()
 @click.option("--model", "version", default="hgt-1", show_default=True, help="Model version.")
 @click.option("--graph", default="monthly", show_default=True, help="Graph of the supply edges.")
-@click.option("--peers", default=PEERS, help="Pairs that should be alike, A/B,C/D  [default: twelve American ones]")
-@click.option("--distributors", default=DISTRIBUTORS, help="Pairs of a maker and who sells its goods, A/B,C/D.")
+@click.option("--peers", help="Pairs that should be alike, A/B,C/D  [default: twelve American ones]")
+@click.option("--distributors", help="A maker and who sells its goods, A/B,C/D  [default: twelve American pairs]")
 @click.option("--of", "names", help="Whose neighbours to list, A,B  [default: those of the pairs, else the first five]")
 @click.option("--map", "path", type=click.Path(path_type=Path), help="Where to draw  [default: NEXUS_REPORTS_DIR]")
-def main(version: str, graph: str, peers: str, distributors: str, names: str | None, path: Path | None) -> None:
+def main(
+    version: str, graph: str, peers: str | None, distributors: str | None, names: str | None, path: Path | None
+) -> None:
     """Check the newest embeddings of a model, and draw their map."""
+    listed = [name.strip() for name in (names or "").split(",") if name.strip()]
+    asked = listed + [name for pairs in (peers, distributors) for pair in split(pairs or "") for name in pair]
     own = database()
     try:
         space, snapshot = read(own, version, graph, settings().sectors)
     finally:
         own.dispose()
+    check_tickers(f"the embeddings of {space.day}", asked, space.names)
+    peers, distributors = peers or PEERS, distributors or DISTRIBUTORS
     path = path or settings().reports_dir / f"embeddings_{version}.png"
-    wanted = names.split(",") if names else sorted({name for pair in peers.split(",") for name in pair.split("/")})
+    wanted = listed or sorted({name for pair in split(peers) for name in pair})
     say(f"{version}: {len(space.ids)} companies, {space.vectors.shape[1]} dimensions, on {space.day}")
     table(neighbours(space, wanted) or neighbours(space, space.names[:5]), ["company", "nearest"])
     found = checks(space, snapshot, peers, distributors)

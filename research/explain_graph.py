@@ -10,7 +10,7 @@ company. The exit status is 1 where it does not. Nothing is written; `nexus modu
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +63,7 @@ def main(name: str, tickers: str | None, companies: int, edges: int, draws: int,
         wanted = tickers.split(",") if tickers else []
         with own.read() as connection:
             ids = called.ids(connection, wanted)
-        _check("companies", wanted, ids)
+        called.check_tickers("companies", wanted, ids)
         told = explained(own, name, asked, companies, edges, list(ids.values()))
         with own.read() as connection:
             names = called.names(connection, _entities(told))
@@ -71,7 +71,7 @@ def main(name: str, tickers: str | None, companies: int, edges: int, draws: int,
         own.dispose()
     say(f"{name} on {told.day}: {len(told.occlusion.companies)} companies, {len(told.occlusion.edges)} edges")
     table(told.relations.items(), ["relation", "mean size"])
-    _check(f"the graph of {told.day}", wanted, [names[each.company] for each in told.reasons])
+    called.check_tickers(f"the graph of {told.day}", wanted, [names[each.company] for each in told.reasons])
     show = set(ids.values()) or set(strongest(told.occlusion, SHOWN))
     table(_rows(told, names, show), ["company", "relation", "source", "target", "attribution"])
     found = fidelity(told.occlusion, told.reasons, edges, draws, asked.seed)
@@ -117,14 +117,6 @@ def _relations(rows: pd.DataFrame) -> pd.Series[float]:
     size = rows.assign(size=rows["attribution"].abs()).groupby("feature")["size"].mean()
     other = size.index.str.startswith("feature:") | size.index.str.startswith("encoding:")
     return size[~other].sort_values(ascending=False)
-
-
-def _check(where: str, wanted: Sequence[str], there: Collection[str]) -> None:
-    from nexus.errors import InputError
-
-    missing = [ticker for ticker in wanted if ticker not in there]
-    if missing:
-        raise InputError(f"ticker {missing[0]} is not among {where}; see the view `companies`")
 
 
 def _entities(told: Told) -> list[int]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, text
+
+from nexus.errors import InputError
 
 
 def sectors(connection: Connection, companies: Sequence[int]) -> dict[int, str]:
@@ -41,3 +43,16 @@ def ids(connection: Connection, tickers: Sequence[str]) -> dict[str, int]:
         {"tickers": list(tickers)},
     )
     return {row.ticker: row.company_id for row in rows}
+
+
+def check_tickers(where: str, wanted: Sequence[str], there: Collection[str]) -> None:
+    """Refuse the first ticker that is not there.
+
+    Raises
+    ------
+    InputError
+        It names the ticker, and where it is missing.
+    """
+    missing = [ticker for ticker in wanted if ticker not in there]
+    if missing:
+        raise InputError(f"ticker {missing[0]} is not among {where}; see the view `companies`")

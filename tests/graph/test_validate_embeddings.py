@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from graph.link_graphs import SUPPLY, graph
 
+from nexus.db.engine import Database
 from nexus.errors import InputError
 from research._validate_embeddings import (
     PEERS,
@@ -20,6 +22,7 @@ from research._validate_embeddings import (
     deviation,
     draw_map,
     flat,
+    main,
     neighbours,
     norms,
     ordering,
@@ -104,3 +107,24 @@ def test_the_map_is_of_the_principal_components(clustered: Space, tmp_path: Path
     path = tmp_path / "reports" / "map.png"
     draw_map(clustered, path)
     assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" and path.stat().st_size > 20_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--of", "C0,NOPE"], "ticker NOPE is not among the embeddings of 2020-01-31"),
+        (["--peers", "C0/NOPE"], "ticker NOPE is not among the embeddings of 2020-01-31"),
+        (["--distributors", "C0/C1,NOPE/C1"], "ticker NOPE is not among"),
+        (["--peers", "C0-C1"], "pair 'C0-C1': write A/B,C/D"),
+        (["--distributors", "C0/"], "pair 'C0/': write A/B,C/D"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_before_anything_is_printed(
+    clustered: Space, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
+) -> None:
+    snapshot = graph(0, {"company": clustered.ids.tolist()}, {})
+    monkeypatch.setattr("research._validate_embeddings.database", lambda: Database.at("postgresql:///none"))
+    monkeypatch.setattr("research._validate_embeddings.read", lambda *_: (clustered, snapshot))
+    said = CliRunner().invoke(main, arguments)
+    assert isinstance(said.exception, InputError) and words in str(said.exception)
+    assert said.output == ""
