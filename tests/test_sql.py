@@ -18,6 +18,7 @@ from trading_rows import FILLED, OPENED, RUN, recorded, spec
 from nexus.db import evening, ledger, paper, registry, runs, standing, tradable, views
 from nexus.db.backtests import Traded
 from nexus.db.engine import Database
+from nexus.db.graph import UNDIRECTED
 from nexus.db.graph_store import write_graphs
 from nexus.db.load import SourceInfo, begin_run, ensure_source, load
 from nexus.db.outputs import upsert
@@ -171,9 +172,14 @@ EXPECTED: dict[str, Callable[[list[dict[str, Any]]], bool]] = {
     "graph_sizes_by_month": lambda rows: [
         (r["snapshot_date"], r["graph_version"], r["n_nodes"], r["n_edges"], r["edges"]) for r in rows
     ]
-    == [(date(2020, 1, 31), "g.older@1", 3, 2, "supplies 2"), (date(2020, 2, 28), "g.newer@1", 2, 1, "supplies 1")],
-    "edges_of_companies": lambda rows: [(r["company_id"], r["ticker"], r["goes_out"], r["comes_in"]) for r in rows]
-    == [(1, "NEW", 1, 0), (2, None, 0, 1)],
+    == [
+        (date(2020, 1, 31), "g.older@1", 3, 2, "company supplies company 2"),
+        (date(2020, 2, 28), "g.newer@1", 2, 1, "company supplies company 1"),
+    ],
+    "edges_of_companies": lambda rows: [
+        (r["company_id"], r["ticker"], r["edges"], r["goes_out"], r["comes_in"]) for r in rows
+    ]
+    == [(1, "NEW", 1, 1, 0), (2, None, 1, 0, 1)],
     "embeddings_coverage": lambda rows: [
         (r["chunk"], r["days"], r["days_out_of_sample"], r["companies"], r["dimensions"]) for r in rows
     ]
@@ -200,6 +206,10 @@ def test_a_doubled_m_flips_what_barely_stands(filled: Database) -> None:
         statuses = {v.signal: v.status for v in standing.verdicts(connection, m=m)}
         twice = {v.signal: v.status for v in standing.verdicts(connection, m=2 * m)}
     assert (statuses["barely"], twice["barely"], twice["passes"]) == ("approved", "retired", "approved")
+
+
+def test_edges_that_hold_both_ways_are_one_figure() -> None:
+    assert f"NOT IN {tuple(sorted(UNDIRECTED))}" in views.query("edges_of_companies")
 
 
 def test_every_question_says_what_it_answers() -> None:
