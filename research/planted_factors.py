@@ -1,6 +1,7 @@
 """The planted truths of the simulated market as a user's own file of factors.
 
-    nexus ingest simulate && nexus signals evaluate --from research/planted_factors.py --universe SIM500
+    nexus ingest simulate    # it says what to export
+    nexus signals evaluate --from research/planted_factors.py
 
 The market files each score as a fundamental, known at the close of the month-end it is of. `P5_*` are transformations
 of P1 that keep or turn its order, `P6_*` near-duplicates of it, `N*` scores of no company in particular.

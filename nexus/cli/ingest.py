@@ -11,6 +11,7 @@ import click
 from nexus.cli.output import as_json_option, database, emit, say, table
 
 if TYPE_CHECKING:
+    from nexus.db.engine import Database
     from nexus.db.load import Loaded
 
 KINDS = ("prices", "actions", "fundamentals", "events", "relations", "reference", "universe", "benchmarks")
@@ -52,6 +53,8 @@ def simulate(seed: int, name: str | None, as_json: bool) -> None:
     own = simulated_database(database(), name)
     loaded = ingest_simulated(own, seed)
     say(f"in {own}")
+    if not as_json:
+        say(f"to work on it: {what_to_export(own)}")
     _finish(loaded, as_json)
 
 
@@ -113,6 +116,17 @@ class KindCommand(click.Command):
 
 for _kind in KINDS:
     ingest.add_command(_file_command(_kind))
+
+
+def what_to_export(own: Database) -> str:
+    """What to export so that other commands use a simulated market; no password."""
+    from nexus.cli.demo import SIMULATED
+    from nexus.settings import settings
+
+    name = str(own.url.database)
+    where = {"NEXUS_DATABASE": name} if not settings().database_url else {}
+    words = " ".join(f"{key}={value}" for key, value in {**where, **SIMULATED}.items())
+    return f"export {words}" + ("" if where else f", and end NEXUS_DATABASE_URL in /{name}")
 
 
 def _finish(loaded: list[Loaded], as_json: bool) -> None:

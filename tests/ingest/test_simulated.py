@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from nexus.cli.ingest import what_to_export
 from nexus.db import admin
 from nexus.db.engine import Database
 from nexus.db.load import SourceInfo
@@ -13,6 +14,7 @@ from nexus.errors import InputError
 from nexus.ingest import simulated
 from nexus.ingest.run import ingest_frames
 from nexus.ingest.simulate import simulate, tables
+from nexus.settings import Settings
 
 
 @pytest.fixture
@@ -46,3 +48,16 @@ def test_an_interrupted_run_goes_on(server: Database, small: None) -> None:
 def test_the_configured_database_is_refused(database: Database) -> None:
     with pytest.raises(InputError, match="of its own"):
         simulated.simulated_database(database, database.url.database)
+
+
+def test_it_says_what_to_export_and_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Database.at("postgresql://me:secret@host/nexus_simulated")
+    said = []
+    for url in (None, "postgresql://me:secret@host/nexus"):
+        monkeypatch.setattr("nexus.settings.settings", lambda url=url: Settings(database_url=url))
+        said.append(what_to_export(own))
+    simulated_market = "NEXUS_UNIVERSE=SIM500 NEXUS_MARKET=SIMX NEXUS_SECTORS=SIM"
+    assert said == [
+        f"export NEXUS_DATABASE=nexus_simulated {simulated_market}",
+        f"export {simulated_market}, and end NEXUS_DATABASE_URL in /nexus_simulated",
+    ]
