@@ -19,6 +19,8 @@ import click
 from nexus.cli.output import database, say, table
 from nexus.cli.run import run
 from nexus.contract.options import FIT, ONE, PLAN, Asked, with_options
+from nexus.contract.terminal import bar
+from nexus.graph.gnn.fidelity import LEAST, fidelity
 
 if TYPE_CHECKING:
     from datetime import date
@@ -48,7 +50,7 @@ class Told:
 @click.command()
 @click.option("--module", "name", type=click.Choice(MODULES), default="hgt", show_default=True, help="Which model.")
 @click.option("--of", "tickers", help=f"Whose edges to list, A,B  [default: the {SHOWN} with most to explain]")
-@click.option("--companies", type=click.IntRange(min=1), default=20, show_default=True, help="Explained besides.")
+@click.option("--companies", type=click.IntRange(min=LEAST), default=20, show_default=True, help="Explained besides.")
 @click.option("--edges", type=click.IntRange(min=1), default=10, show_default=True, help="Named of each company.")
 @click.option("--draws", type=click.IntRange(min=1), default=5, show_default=True, help="Of random edges.")
 @with_options(ONE, PLAN, FIT)
@@ -56,7 +58,6 @@ def main(name: str, tickers: str | None, companies: int, edges: int, draws: int,
     """Print the strongest relations, the edges of some companies, and whether those carry what is said."""
     from nexus.db import companies as called
     from nexus.graph.gnn.edge_reasons import strongest
-    from nexus.graph.gnn.fidelity import fidelity
 
     own, asked = database(), Asked(**options)
     try:
@@ -74,7 +75,8 @@ def main(name: str, tickers: str | None, companies: int, edges: int, draws: int,
     called.check_tickers(f"the graph of {told.day}", wanted, [names[each.company] for each in told.reasons])
     show = set(ids.values()) or set(strongest(told.occlusion, SHOWN))
     table(_rows(told, names, show), ["company", "relation", "source", "target", "attribution"])
-    found = fidelity(told.occlusion, told.reasons, edges, draws, asked.seed)
+    with bar("fidelity") as walk:
+        found = fidelity(told.occlusion, told.reasons, edges, draws, asked.seed, walk)
     say(f"fidelity: {found}")
     raise SystemExit(int(not found.passes))
 
@@ -94,13 +96,14 @@ def explained(own: Database, name: str, asked: Asked, companies: int, edges: int
     )
     day, state = chunk.test[-1], restored.state
     seen = read_prediction(own, module, [day], asked.load_id).blind()
-    with numerical_threads():
+    click.echo(f"explain the relations of {day}", err=True)
+    with numerical_threads(), bar("explain") as walk:
         occlusion = module.occlusion(state, seen, day)
         if occlusion is None:
             raise InputError(f"{name}: no snapshot on {day}; run `nexus graph snapshots`")
         rows = module.explain(replace(state, params={**state.params, "explain_edges": 0}), seen, day)
         there = sorted({*strongest(occlusion, companies), *more} & set(occlusion.companies.tolist()))
-        reasons = edge_reasons(occlusion, there, edges)
+        reasons = edge_reasons(occlusion, there, edges, walk=walk)
     return Told(day, _relations(rows), occlusion, reasons)
 
 

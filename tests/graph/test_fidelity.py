@@ -163,6 +163,7 @@ class TestFromCheckpoints:
         ticker = sorted(called.values())[0]
         said = self.command("--of", ticker, "--companies", "8")
         assert said.exit_code == int("fidelity: FAIL" in said.output), said.output
+        assert "explain 1/" in said.stderr and "fidelity 1/" in said.stderr
         assert f"hgt on {chunk.test[-1]}: " in said.output and "company-supplies-company" in said.output
         assert len([line for line in said.output.splitlines() if line.startswith(f"{ticker} ")]) == 4
 
@@ -170,6 +171,10 @@ class TestFromCheckpoints:
         monkeypatch.setattr("nexus.graph.gnn.fidelity.LEVEL", 0.0)
         said = self.command("--companies", "8", "--draws", "1")
         assert said.exit_code == 1 and "fidelity: FAIL" in said.output
+
+    def test_too_few_companies_are_refused_at_once(self) -> None:
+        said = self.command("--companies", "6")
+        assert said.exit_code == 2 and "6 is not in the range x>=7" in said.output
 
     def test_a_ticker_that_nobody_has_is_refused(self, chunk: Chunk) -> None:
         said = self.command("--of", "NOBODY")

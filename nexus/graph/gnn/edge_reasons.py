@@ -9,8 +9,10 @@ exactly, softmax and all, and what lies behind by its gradient (as in attributio
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,8 @@ from nexus.maths.types import Floats, Ints
 
 SPARE = 2
 """So many times the wanted edges are tried."""
+BLOCK = 32
+Walk = Callable[[Iterable[Any]], Iterable[Any]]
 
 
 class Occlusion(ABC):
@@ -64,27 +68,37 @@ class Reasons:
     attribution: Floats
 
 
-def edge_reasons(told: Occlusion, companies: Sequence[int], top: int, spare: float = SPARE) -> list[Reasons]:
+def edge_reasons(
+    told: Occlusion, companies: Sequence[int], top: int, spare: float = SPARE, walk: Walk = iter
+) -> list[Reasons]:
     """At most `top` edges of each company by what leaving them out one at a time does, exactly.
 
     companies : ids, each of `told.companies`
     spare : so many times `top` edges are tried, those of the greatest promise; all where it is infinite
+    walk : shows progress
 
     An edge that moves nothing is no reason.
     """
     rows = np.searchsorted(told.companies, np.asarray(companies, np.int64))
     tried = [
         _best(promise, told.edges.around(company, told.layers), top * spare)
-        for company, promise in zip(companies, told.promise(rows), strict=True)
+        for company, promise in zip(walk(companies), told.promise(rows), strict=True)
     ]
     union: Ints = np.unique(np.concatenate([np.empty(0, np.int64), *tried]))
     moved = np.zeros((len(union), len(rows)))
-    for place, less in enumerate(told.without([union[[i]] for i in range(len(union))])):
+    for place, less in enumerate(walked(told, [union[[i]] for i in range(len(union))], walk)):
         moved[place] = told.moved(less)[rows]
     return [
         _leading(company, edges, moved[np.searchsorted(union, edges), place], top)
         for place, (company, edges) in enumerate(zip(companies, tried, strict=True))
     ]
+
+
+def walked(told: Occlusion, drops: Sequence[Ints], walk: Walk) -> Iterator[Floats]:
+    """`told.without(drops)`, in blocks that the walk sees."""
+    left = told.without(drops)
+    for _ in walk([f"runs from {start}" for start in range(0, len(drops), BLOCK)]):
+        yield from islice(left, BLOCK)
 
 
 def strongest(told: Occlusion, companies: int) -> list[int]:

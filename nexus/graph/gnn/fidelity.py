@@ -13,7 +13,7 @@ import numpy as np
 from scipy.stats import wilcoxon
 
 from nexus.errors import InputError
-from nexus.graph.gnn.edge_reasons import Occlusion, Reasons
+from nexus.graph.gnn.edge_reasons import Occlusion, Reasons, Walk, walked
 from nexus.maths.types import Floats, Ints
 
 LEVEL = 0.01
@@ -54,11 +54,14 @@ class Fidelity:
         )
 
 
-def fidelity(told: Occlusion, reasons: Sequence[Reasons], edges: int = 10, draws: int = 5, seed: int = 0) -> Fidelity:
+def fidelity(
+    told: Occlusion, reasons: Sequence[Reasons], edges: int = 10, draws: int = 5, seed: int = 0, walk: Walk = iter
+) -> Fidelity:
     """Compare the strongest edges of each company with random ones of equal number.
 
     edges : of each company, the first of its reasons; fewer where it has fewer
     draws : sets of random edges of each company, all of its computation graph alike, the named ones too
+    walk : shows progress
 
     A company with less than twice as many edges around as are named is passed over: a draw would be nearly the same.
 
@@ -76,7 +79,7 @@ def fidelity(told: Occlusion, reasons: Sequence[Reasons], edges: int = 10, draws
             drops += [named, *(generator.choice(around, len(named), replace=False) for _ in range(draws))]
     if len(rows) < LEAST:
         raise InputError(f"{len(rows)} companies have edges enough for a comparison; explain {LEAST} or more")
-    moved = _moved(told, np.array(rows), drops)
+    moved = _moved(told, np.array(rows), drops, walk)
     named_moved, random_moved = moved[:, 0], moved[:, 1:].mean(axis=1)
     return Fidelity(
         companies=len(rows),
@@ -90,10 +93,10 @@ def fidelity(told: Occlusion, reasons: Sequence[Reasons], edges: int = 10, draws
     )
 
 
-def _moved(told: Occlusion, rows: Ints, drops: Sequence[Ints]) -> Floats:
+def _moved(told: Occlusion, rows: Ints, drops: Sequence[Ints], walk: Walk) -> Floats:
     """How far each drop moves what is said of the company it is of, (n_companies, 1 + draws)."""
     of = np.repeat(rows, len(drops) // len(rows))
-    moved = [abs(float(told.moved(less)[row])) for row, less in zip(of, told.without(drops), strict=True)]
+    moved = [abs(float(told.moved(less)[row])) for row, less in zip(of, walked(told, drops, walk), strict=True)]
     return np.array(moved).reshape(len(rows), -1)
 
 
