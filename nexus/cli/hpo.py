@@ -105,16 +105,13 @@ def _storage(url: str | None) -> Iterator[optuna.storages.RDBStorage]:
     from nexus.db import admin
     from nexus.db.engine import Database
 
-    if url is not None:
-        with open_storage(url) as opened:
-            yield opened
-        return
-    database = admin.ready(Database.configured())
+    where = url or admin.ready(Database.configured())
     try:
-        with open_storage(database) as opened:
+        with open_storage(where) as opened:
             yield opened
     finally:
-        database.dispose()
+        if isinstance(where, Database):
+            where.dispose()
 
 
 def _known(storage: optuna.storages.RDBStorage, name: str | None) -> str:

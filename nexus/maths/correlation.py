@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from nexus.maths import correlation_kernels as kernels
-from nexus.maths.correlation_kernels import EIGHT, LACKS, SQUARE, UNFIT, Singles, Small
+from nexus.maths.correlation_columns import Singles, lay_out, totals
+from nexus.maths.correlation_kernels import EIGHT, LACKS, SQUARE, UNFIT, Small
 from nexus.maths.types import Bools, Floats, Ints
 
 Result = TypeVar("Result")
@@ -144,7 +145,7 @@ class _Windows:
         self._width = width
         self._raw, x = np.empty((n, n_rows)), _aligned((n_rows, width), np.float32)
         x[:, n:] = 0.0
-        threads.share(lambda own: kernels.lay_out(returns, names[own], int(stops[0]), self._raw[own], x[:, own]), n)
+        threads.share(lambda own: lay_out(returns, names[own], int(stops[0]), self._raw[own], x[:, own]), n)
         moves, roundings = _moves(starts, stops)
         figures, slacks = self._figures(x, whole, roundings, moves[-1])
         self._floors = np.zeros((len(starts), n), np.float32)
@@ -181,7 +182,7 @@ class _Windows:
         sums, squares = np.empty((n_windows, width)), np.empty((n_windows, width))
         out, slacks, peaks = np.zeros((n_windows, 3, width), np.float32), np.zeros(n_windows), np.zeros(width)
 
-        list(self._threads.pool.map(kernels.totals, [x] * n_windows, self._starts, self._stops, sums, squares))
+        list(self._threads.pool.map(totals, [x] * n_windows, self._starts, self._stops, sums, squares))
         for w, length in enumerate(self._stops - self._starts):
             own = np.flatnonzero(whole[w])
             peaks = np.maximum(FAINT if fresh[w] else peaks, squares[w])

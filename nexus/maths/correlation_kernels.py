@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nexus.maths.compiled import fused_kernel, kernel, summing_kernel
+from nexus.maths.correlation_columns import Singles
 from nexus.maths.types import Bools, Floats, Ints
 
 SQUARE = 64
@@ -30,44 +31,8 @@ SURE = 0.25
 UNFIT, LACKS, WHOLE = 0, 1, 2
 """A column in a window: no node, or constant; a node that lacks values; one that has them all."""
 
-Singles = NDArray[np.float32]
 Small = NDArray[np.int32]
 Keys = NDArray[np.uint64]
-
-
-@kernel
-def lay_out(returns: Floats, columns: Ints, head: int, raw: Floats, x: Singles) -> None:
-    """Copy some columns, as they are and brought to -1 to 1 for the sieve.
-
-    returns : (n_rows, n_columns); columns : (n,) which of them; head : rows by whose mean they are centred
-    raw : (n, n_rows), written; x : (n_rows, n), written, (raw - centre) * scale, 0 where there is no value
-    """
-    for j in range(len(columns)):
-        total, n, largest = 0.0, 0, 0.0
-        for t in range(len(returns)):
-            value = returns[t, columns[j]]
-            raw[j, t] = value
-            if t < head and not np.isnan(value):
-                total += value
-                n += 1
-        centre = total / max(n, 1)
-        for value in raw[j]:
-            if abs(value - centre) > largest:
-                largest = abs(value - centre)
-        scale = 1.0 / largest if largest > 0.0 else 1.0
-        for t in range(len(returns)):
-            x[t, j] = 0.0 if np.isnan(raw[j, t]) else (raw[j, t] - centre) * scale
-
-
-@kernel
-def totals(x: Singles, start: int, stop: int, sums: Floats, squares: Floats) -> None:
-    """Sums and sums of squares of the columns over rows start to stop, written."""
-    sums[:] = 0.0
-    squares[:] = 0.0
-    for t in range(start, stop):
-        for j in range(x.shape[1]):
-            sums[j] += x[t, j]
-            squares[j] += np.float64(x[t, j]) * x[t, j]
 
 
 @kernel
@@ -307,7 +272,7 @@ def sieve(
 ) -> tuple[Small, Ints, Ints]:
     """Who may be among the k nearest of columns first to stop in each of some windows, of those that are whole.
 
-    x : as of `lay_out`, but (n_rows, width), a multiple of n_lanes, itself one of 8
+    x : as of `correlation_columns.lay_out`, but (n_rows, width), a multiple of n_lanes, itself one of 8
     rows, weights : that come, 1, or go, -1, with window w from bounds[w] to bounds[w + 1], a multiple of EIGHT
     fresh : (n_windows,) whether the products start from 0; products : (SQUARE, width), to work in
     figures : (n_windows, 3, width) sums, means and 1 / norms of what is whole, NaN for what is hard to tell, else 0
