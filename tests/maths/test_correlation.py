@@ -136,6 +136,24 @@ def test_threads_change_nothing(threads: int, monkeypatch: pytest.MonkeyPatch) -
     assert_right(last, returns, 100, 15, 50)
 
 
+def test_a_slow_reader_is_not_run_away_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    nearest = correlation._Windows.nearest
+
+    def counted(windows: correlation._Windows, place: int, end: int, nodes: np.ndarray) -> TopPairs:
+        told.append(end)
+        return nearest(windows, place, end, nodes)
+
+    monkeypatch.setattr(correlation._Windows, "nearest", counted)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    returns = np.random.default_rng(0).standard_normal((100, 8))
+    reader = top_correlations(returns, np.arange(20, 80), window=20, k=2)
+    next(reader)
+    next(reader)
+    reader.close()
+    assert len(told) <= 2 + correlation.AHEAD
+
+
 def test_many_columns_whose_correlations_fall_and_rise_at_once() -> None:
     """What the sieve must find moves from window to window, and some columns lack values meanwhile."""
     calm, fear = draw(120, 600, seed=8), draw(120, 600, seed=9)
